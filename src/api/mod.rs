@@ -1,0 +1,1 @@
+//! PocketBase's HTTP API, a file per resource.

@@ -1,0 +1,1 @@
+//! The publish/subscribe bus that carries everything live. Publishing never waits for a subscriber.

@@ -1,0 +1,1 @@
+//! Every flag and variable once: names, type, default, bound and help.

@@ -1,0 +1,1 @@
+//! The edge kit: extractors, errors, middleware, SSE framing, paging.

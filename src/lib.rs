@@ -1,0 +1,15 @@
+//! Rotunda: a backend in one binary. See ARCHITECTURE.md for the map.
+
+pub mod api;
+pub mod base;
+pub mod blob;
+pub mod bus;
+pub mod cli;
+pub mod config;
+pub mod engine;
+pub mod filter;
+pub mod http;
+pub mod model;
+pub mod server;
+pub mod store;
+pub mod telemetry;

@@ -1,0 +1,2 @@
+//! The `server` binary: the exit code only.
+fn main() {}

@@ -1,0 +1,1 @@
+//! Collections, fields, records and their validation. Pure: no I/O.

@@ -1,0 +1,1 @@
+//! Assembly: opens the parts in order, mounts routes, starts, drains and stops.
