@@ -1,1 +1,9 @@
 //! The only place with SQL: connections, transactions, migrations, queries and the translation of filters.
+
+mod conn;
+mod error;
+mod sql;
+
+pub use conn::Conn;
+pub use error::Error;
+pub use sql::Sql;
