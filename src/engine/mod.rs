@@ -1,1 +1,23 @@
 //! The collection engine: every read and write of records and collections passes here.
+//!
+//! A write goes: input applied to a record -> access rule -> validation -> password hashing and file storage, off the
+//! writer -> one store job (the record read again, hooks, checks that need the database, statements, after-commit
+//! callbacks) -> commit -> events -> answer. Nothing above this layer reaches tables in another way.
+
+pub mod auth;
+pub mod collections;
+mod core;
+mod error;
+mod expand;
+mod files;
+pub mod hooks;
+pub mod records;
+mod request;
+mod rules;
+pub mod settings;
+
+pub use core::{Engine, EngineOptions};
+pub use error::Error;
+pub use expand::{Enriched, ExpandTree};
+pub use hooks::{Committed, Hooks, Next, Op, RecordEvent, RecordHook, Stage};
+pub use request::{RequestInfo, context};

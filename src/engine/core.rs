@@ -1,0 +1,162 @@
+//! The engine's handle and what it holds.
+
+use std::sync::Arc;
+
+use arc_swap::ArcSwap;
+
+use super::hooks::{Hooks, RecordHook};
+use super::settings::Settings;
+use super::{Error, auth::AuthCache};
+use crate::base::clock::Clock;
+use crate::base::password::PasswordQueue;
+use crate::blob::Storage;
+use crate::bus::Bus;
+use crate::model::{Collection, Schema};
+use crate::store::Store;
+use crate::store::search::Compiler;
+
+/// What an engine is made of.
+pub struct EngineOptions {
+    pub store: Store,
+    pub files: Storage,
+    pub bus: Bus,
+    pub clock: Clock,
+    /// The 32 characters that encrypt the settings row, if any.
+    pub encryption_key: Option<String>,
+}
+
+/// A cheap handle over the collection engine.
+#[derive(Clone)]
+pub struct Engine {
+    inner: Arc<Inner>,
+}
+
+struct Inner {
+    store: Store,
+    files: Storage,
+    bus: Bus,
+    clock: Clock,
+    encryption_key: Option<String>,
+    compiler: Compiler,
+    passwords: PasswordQueue,
+    schema: ArcSwap<Schema>,
+    settings: ArcSwap<Settings>,
+    hooks: ArcSwap<Hooks>,
+    auth_cache: AuthCache,
+}
+
+impl Engine {
+    /// Loads collections and settings from an opened store.
+    ///
+    /// # Errors
+    /// When a stored collection or the settings row cannot be read.
+    pub async fn open(options: EngineOptions) -> Result<Self, Error> {
+        let mut conn = options.store.read().await?;
+        let collections = crate::store::collections::load(&mut conn).await?;
+        let settings = Settings::load(&mut conn, options.encryption_key.as_deref()).await?;
+        drop(conn);
+        let schema = Schema::new(1, collections.into_iter().map(Arc::new));
+        let engine = Self {
+            inner: Arc::new(Inner {
+                store: options.store,
+                files: options.files,
+                bus: options.bus,
+                clock: options.clock,
+                encryption_key: options.encryption_key,
+                compiler: Compiler::default(),
+                passwords: PasswordQueue::new(),
+                schema: ArcSwap::from_pointee(schema),
+                settings: ArcSwap::from_pointee(settings),
+                hooks: ArcSwap::from_pointee(Hooks::default()),
+                auth_cache: AuthCache::default(),
+            }),
+        };
+        for hook in super::auth::system_hooks() {
+            engine.register_hook(hook);
+        }
+        Ok(engine)
+    }
+
+    /// The collections as they are now.
+    #[must_use]
+    pub fn schema(&self) -> Arc<Schema> {
+        self.inner.schema.load_full()
+    }
+
+    /// Publishes a new set of collections after its change was committed.
+    pub(super) fn set_schema(&self, schema: Arc<Schema>) {
+        self.inner.auth_cache.clear();
+        self.inner.schema.store(schema);
+    }
+
+    /// A collection by id or name.
+    ///
+    /// # Errors
+    /// `NotFound` with PocketBase's text.
+    pub fn collection(&self, id_or_name: &str) -> Result<Arc<Collection>, Error> {
+        self.inner
+            .schema
+            .load()
+            .find(id_or_name)
+            .cloned()
+            .ok_or_else(|| Error::NotFound("Missing collection context.".to_owned()))
+    }
+
+    #[must_use]
+    pub fn settings(&self) -> Arc<Settings> {
+        self.inner.settings.load_full()
+    }
+
+    pub(super) fn set_settings(&self, settings: Settings) {
+        self.inner.settings.store(Arc::new(settings));
+    }
+
+    /// Adds a handler of record writes.
+    pub fn register_hook(&self, hook: Arc<dyn RecordHook>) {
+        self.inner.hooks.rcu(|hooks| {
+            let mut hooks = Hooks::clone(hooks);
+            hooks.register(Arc::clone(&hook));
+            hooks
+        });
+    }
+
+    pub(super) fn hooks(&self) -> Arc<Hooks> {
+        self.inner.hooks.load_full()
+    }
+
+    #[must_use]
+    pub fn store(&self) -> &Store {
+        &self.inner.store
+    }
+
+    #[must_use]
+    pub fn files(&self) -> &Storage {
+        &self.inner.files
+    }
+
+    #[must_use]
+    pub fn bus(&self) -> &Bus {
+        &self.inner.bus
+    }
+
+    #[must_use]
+    pub fn now(&self) -> chrono::DateTime<chrono::Utc> {
+        self.inner.clock.now()
+    }
+
+    pub(super) fn encryption_key(&self) -> Option<&str> {
+        self.inner.encryption_key.as_deref()
+    }
+
+    pub(super) fn compiler(&self) -> &Compiler {
+        &self.inner.compiler
+    }
+
+    pub(super) fn passwords(&self) -> &PasswordQueue {
+        &self.inner.passwords
+    }
+
+    pub(super) fn auth_cache(&self) -> &AuthCache {
+        &self.inner.auth_cache
+    }
+}

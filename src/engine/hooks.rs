@@ -1,0 +1,170 @@
+//! The hook chain: how modules and scripts take part in record and collection writes.
+//!
+//! Every write of a record, whoever asks for it, goes through [`Hooks::run`]. Handlers wrap what comes after them, in
+//! priority order, and work inside the write's transaction. `committed` handlers see the write once it counts.
+
+use std::sync::Arc;
+
+use futures_util::future::BoxFuture;
+
+use super::{Engine, Error, RequestInfo};
+use crate::model::{Collection, Record};
+use crate::store::Tx;
+
+/// What happens to the record.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Op {
+    Create,
+    Update,
+    Delete,
+}
+
+impl Op {
+    /// The name that realtime messages carry.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Create => "create",
+            Self::Update => "update",
+            Self::Delete => "delete",
+        }
+    }
+}
+
+/// Which part of a write a handler wraps.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Stage {
+    /// The whole write, validation included. Changes to the record count.
+    Write,
+    /// The checks alone.
+    Validate,
+    /// The statements alone; the record is valid.
+    Execute,
+}
+
+/// A write on its way.
+pub struct RecordEvent<'t> {
+    pub engine: Engine,
+    /// The transaction; everything a handler reads or writes belongs to it.
+    pub tx: &'t mut Tx,
+    pub op: Op,
+    pub record: Record,
+    /// The request that asked for the write, if a request did.
+    pub request: Option<RequestInfo>,
+    /// Whether validation runs; cascades skip it.
+    pub validate: bool,
+}
+
+/// A write that counts.
+#[derive(Clone)]
+pub struct Committed {
+    pub op: Op,
+    pub record: Arc<Record>,
+    /// The record before an update.
+    pub request: Option<RequestInfo>,
+}
+
+/// A handler of record writes. Registered once at start, for all collections or some.
+pub trait RecordHook: Send + Sync {
+    /// Handlers with smaller numbers wrap those with larger ones.
+    fn priority(&self) -> i32 {
+        0
+    }
+
+    /// Whether the handler wants this collection's writes.
+    fn wants(&self, _collection: &Collection) -> bool {
+        true
+    }
+
+    /// Wraps a stage; call `next.run(event)` to go on, or leave with an error to undo the write.
+    fn handle<'a>(
+        &'a self,
+        _stage: Stage,
+        event: &'a mut RecordEvent<'_>,
+        next: Next<'a>,
+    ) -> BoxFuture<'a, Result<(), Error>> {
+        next.run(event)
+    }
+
+    /// Called after the commit, in commit order. Must not wait for anything.
+    fn committed(&self, _engine: &Engine, _event: &Committed) {}
+}
+
+/// The rest of a chain.
+#[derive(Clone, Copy)]
+pub struct Next<'a> {
+    rest: &'a [Arc<dyn RecordHook>],
+    stage: Stage,
+}
+
+impl<'a> Next<'a> {
+    /// Runs the remaining handlers, then the stage's own work.
+    pub fn run<'e>(self, event: &'e mut RecordEvent<'_>) -> BoxFuture<'e, Result<(), Error>>
+    where
+        'a: 'e,
+    {
+        match self.rest.split_first() {
+            Some((first, rest)) => first.handle(
+                self.stage,
+                event,
+                Next {
+                    rest,
+                    stage: self.stage,
+                },
+            ),
+            None => Box::pin(super::records::save::finish(self.stage, event)),
+        }
+    }
+}
+
+/// The registered handlers in priority order.
+#[derive(Clone, Default)]
+pub struct Hooks {
+    handlers: Vec<Arc<dyn RecordHook>>,
+}
+
+impl Hooks {
+    /// Adds a handler behind those of the same priority.
+    pub fn register(&mut self, handler: Arc<dyn RecordHook>) {
+        let at = self
+            .handlers
+            .partition_point(|other| other.priority() <= handler.priority());
+        self.handlers.insert(at, handler);
+    }
+
+    /// The handlers that want a collection's writes.
+    #[must_use]
+    pub fn of(&self, collection: &Collection) -> Vec<Arc<dyn RecordHook>> {
+        self.handlers
+            .iter()
+            .filter(|handler| handler.wants(collection))
+            .cloned()
+            .collect()
+    }
+
+    /// Runs one stage through `handlers`.
+    ///
+    /// # Errors
+    /// What a handler or the stage's own work refused.
+    pub async fn run(
+        handlers: &[Arc<dyn RecordHook>],
+        stage: Stage,
+        event: &mut RecordEvent<'_>,
+    ) -> Result<(), Error> {
+        Next {
+            rest: handlers,
+            stage,
+        }
+        .run(event)
+        .await
+    }
+
+    /// Tells all handlers of a commit.
+    pub fn committed(&self, engine: &Engine, event: &Committed) {
+        for handler in &self.handlers {
+            if handler.wants(event.record.collection()) {
+                handler.committed(engine, event);
+            }
+        }
+    }
+}
