@@ -1,8 +1,10 @@
 //! Sign-in: tokens, passwords, and the rules that hold for auth collections.
 
 mod cache;
+mod factor;
 mod password;
-mod system;
+pub mod providers;
+pub mod system;
 mod token;
 
 pub(super) use cache::AuthCache;
