@@ -8,12 +8,13 @@ use super::hooks::{Hooks, RecordHook};
 use super::settings::Settings;
 use super::{Error, auth::AuthCache};
 use crate::base::clock::Clock;
+use crate::base::date::DateTime;
 use crate::base::password::PasswordQueue;
 use crate::blob::Storage;
 use crate::bus::Bus;
-use crate::model::{Collection, Schema};
-use crate::store::Store;
-use crate::store::search::Compiler;
+use crate::model::{Collection, Record, Schema};
+use crate::store::search::{Compiler, Condition};
+use crate::store::{Conn, ReadGuard, Store, Tx, records};
 
 /// What an engine is made of.
 pub struct EngineOptions {
@@ -23,6 +24,8 @@ pub struct EngineOptions {
     pub clock: Clock,
     /// The 32 characters that encrypt the settings row, if any.
     pub encryption_key: Option<String>,
+    /// Hash passwords with argon2id, also those that bcrypt hashed before.
+    pub rehash: bool,
 }
 
 /// A cheap handle over the collection engine.
@@ -37,6 +40,7 @@ struct Inner {
     bus: Bus,
     clock: Clock,
     encryption_key: Option<String>,
+    rehash: bool,
     compiler: Compiler,
     passwords: PasswordQueue,
     schema: ArcSwap<Schema>,
@@ -63,6 +67,7 @@ impl Engine {
                 bus: options.bus,
                 clock: options.clock,
                 encryption_key: options.encryption_key,
+                rehash: options.rehash,
                 compiler: Compiler::default(),
                 passwords: PasswordQueue::new(),
                 schema: ArcSwap::from_pointee(schema),
@@ -140,8 +145,54 @@ impl Engine {
     }
 
     #[must_use]
-    pub fn now(&self) -> chrono::DateTime<chrono::Utc> {
+    pub fn now(&self) -> DateTime {
         self.inner.clock.now()
+    }
+
+    /// A connection to read with.
+    ///
+    /// # Errors
+    /// `Busy` when none gets free in time.
+    pub async fn read(&self) -> Result<ReadGuard, Error> {
+        Ok(self.inner.store.read().await?)
+    }
+
+    /// The collections as a transaction sees them.
+    #[must_use]
+    pub fn schema_in(&self, tx: &Tx) -> Arc<Schema> {
+        tx.schema().unwrap_or_else(|| self.schema())
+    }
+
+    /// A record by id, without access rules.
+    ///
+    /// # Errors
+    /// Those of the database.
+    pub async fn find_record(
+        &self,
+        collection: &Arc<Collection>,
+        id: &str,
+    ) -> Result<Option<Record>, Error> {
+        let mut conn = self.read().await?;
+        Ok(records::find(&mut conn, collection, id, &Condition::Always).await?)
+    }
+
+    /// Whether a stored record meets a condition.
+    ///
+    /// # Errors
+    /// Those of the database.
+    pub async fn matches(
+        &self,
+        conn: &mut Conn,
+        record: &Record,
+        condition: &Condition,
+    ) -> Result<bool, Error> {
+        Ok(records::matches(conn, record.collection(), record.id(), condition).await?)
+    }
+
+    /// Whether new password hashes are argon2id and old ones are replaced at sign-in; in a directory that came from
+    /// PocketBase bcrypt stays, so that it can go back.
+    pub(super) fn rehashes(&self) -> bool {
+        self.inner.rehash
     }
 
     pub(super) fn encryption_key(&self) -> Option<&str> {

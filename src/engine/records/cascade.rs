@@ -90,7 +90,7 @@ async fn one_reference(
         Value::Text(left.into_iter().next().unwrap_or_default())
     };
     record.set(&field.name, value);
-    prepare_update(&mut record, engine.date_now());
+    prepare_update(&mut record, engine.now());
     engine
         .run(event.tx, Op::Update, record, event.request.clone(), false)
         .await?;

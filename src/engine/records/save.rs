@@ -42,10 +42,10 @@ impl Engine {
     /// As [`Engine::save_in`].
     pub async fn save(&self, tx: &mut Tx, mut record: Record) -> Result<Record, Error> {
         let op = if record.is_new() {
-            prepare_create(&mut record, self.date_now());
+            prepare_create(&mut record, self.now());
             Op::Create
         } else {
-            prepare_update(&mut record, self.date_now());
+            prepare_update(&mut record, self.now());
             Op::Update
         };
         record.validate()?;

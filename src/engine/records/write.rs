@@ -283,7 +283,7 @@ impl Engine {
                 access = Access::Manager;
             }
         }
-        prepare_create(&mut draft.record, self.date_now());
+        prepare_create(&mut draft.record, self.now());
         let mut errors = draft.form_errors(access);
         if errors.is_empty() {
             errors = draft.record.validate().err().unwrap_or_default();
@@ -326,7 +326,7 @@ impl Engine {
                 access = Access::Manager;
             }
         }
-        prepare_update(&mut draft.record, self.date_now());
+        prepare_update(&mut draft.record, self.now());
         let mut errors = draft.form_errors(access);
         if errors.is_empty() && draft.needs_old_password(access) {
             errors = self.check_old_password(&draft).await?;
