@@ -2,5 +2,8 @@
 
 pub mod error;
 pub mod json;
+pub mod proxy;
+pub mod query;
 
 pub use error::ApiError;
+pub use query::{Paging, Query};
