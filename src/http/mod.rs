@@ -3,10 +3,12 @@
 pub mod body;
 pub mod error;
 pub mod form;
+pub mod gzip;
 pub mod json;
 pub mod limit;
 pub mod proxy;
 pub mod query;
+pub mod range;
 
 pub use body::{BodyData, UploadedFile};
 pub use error::ApiError;
