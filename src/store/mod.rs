@@ -3,7 +3,11 @@
 mod conn;
 mod dialect;
 mod error;
+pub mod records;
+mod rows;
+pub mod search;
 mod sql;
+mod texts;
 
 pub use conn::Conn;
 pub use dialect::{Dialect, escape_like};
