@@ -14,7 +14,7 @@ use crate::blob::Storage;
 use crate::bus::Bus;
 use crate::model::{Collection, Record, Schema};
 use crate::store::search::{Compiler, Condition};
-use crate::store::{Conn, ReadGuard, Store, Tx, records};
+use crate::store::{Conn, ReadGuard, Store, records};
 
 /// What an engine is made of.
 pub struct EngineOptions {
@@ -43,7 +43,6 @@ struct Inner {
     rehash: bool,
     compiler: Compiler,
     passwords: PasswordQueue,
-    schema: ArcSwap<Schema>,
     settings: ArcSwap<Settings>,
     hooks: ArcSwap<Hooks>,
     auth_cache: AuthCache,
@@ -56,10 +55,8 @@ impl Engine {
     /// When a stored collection or the settings row cannot be read.
     pub async fn open(options: EngineOptions) -> Result<Self, Error> {
         let mut conn = options.store.read().await?;
-        let collections = crate::store::collections::load(&mut conn).await?;
         let settings = Settings::load(&mut conn, options.encryption_key.as_deref()).await?;
         drop(conn);
-        let schema = Schema::new(1, collections.into_iter().map(Arc::new));
         let engine = Self {
             inner: Arc::new(Inner {
                 store: options.store,
@@ -70,7 +67,6 @@ impl Engine {
                 rehash: options.rehash,
                 compiler: Compiler::default(),
                 passwords: PasswordQueue::new(),
-                schema: ArcSwap::from_pointee(schema),
                 settings: ArcSwap::from_pointee(settings),
                 hooks: ArcSwap::from_pointee(Hooks::default()),
                 auth_cache: AuthCache::default(),
@@ -85,13 +81,7 @@ impl Engine {
     /// The collections as they are now.
     #[must_use]
     pub fn schema(&self) -> Arc<Schema> {
-        self.inner.schema.load_full()
-    }
-
-    /// Publishes a new set of collections after its change was committed.
-    pub(super) fn set_schema(&self, schema: Arc<Schema>) {
-        self.inner.auth_cache.clear();
-        self.inner.schema.store(schema);
+        self.inner.store.schema()
     }
 
     /// A collection by id or name.
@@ -99,9 +89,7 @@ impl Engine {
     /// # Errors
     /// `NotFound` with PocketBase's text.
     pub fn collection(&self, id_or_name: &str) -> Result<Arc<Collection>, Error> {
-        self.inner
-            .schema
-            .load()
+        self.schema()
             .find(id_or_name)
             .cloned()
             .ok_or_else(|| Error::NotFound("Missing collection context.".to_owned()))
@@ -155,12 +143,6 @@ impl Engine {
     /// `Busy` when none gets free in time.
     pub async fn read(&self) -> Result<ReadGuard, Error> {
         Ok(self.inner.store.read().await?)
-    }
-
-    /// The collections as a transaction sees them.
-    #[must_use]
-    pub fn schema_in(&self, tx: &Tx) -> Arc<Schema> {
-        tx.schema().unwrap_or_else(|| self.schema())
     }
 
     /// A record by id, without access rules.

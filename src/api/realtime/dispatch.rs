@@ -124,7 +124,7 @@ impl RecordHook for Dispatcher {
             return next.run(event);
         }
         Box::pin(async move {
-            let schema = event.engine.schema_in(event.tx);
+            let schema = Arc::clone(event.tx.schema());
             let record = Arc::new(event.record.clone());
             let engine = event.engine.clone();
             let messages = prepare(

@@ -18,7 +18,7 @@ pub(super) fn references<'e>(
     event: &'e mut RecordEvent<'_>,
 ) -> BoxFuture<'e, Result<(), Error>> {
     Box::pin(async move {
-        let schema = event.engine.schema_in(event.tx);
+        let schema = Arc::clone(event.tx.schema());
         let target = Arc::clone(event.record.collection());
         let mut owners: Vec<&Arc<Collection>> = schema
             .iter()

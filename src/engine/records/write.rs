@@ -96,7 +96,7 @@ impl Engine {
         input: Input,
     ) -> Result<Record, Error> {
         check_writable(collection, collection.create_rule.as_deref(), request)?;
-        let schema = self.schema_in(tx);
+        let schema = Arc::clone(tx.schema());
         let draft = self
             .draft_create(tx, &schema, request, collection, input)
             .await?;
@@ -143,7 +143,7 @@ impl Engine {
                     let draft = if now.values() == seen {
                         draft
                     } else {
-                        let schema = engine.schema_in(tx);
+                        let schema = Arc::clone(tx.schema());
                         engine
                             .draft_update(tx, &schema, &request, now, input)
                             .await?
@@ -171,7 +171,7 @@ impl Engine {
         input: Input,
     ) -> Result<Record, Error> {
         check_writable(collection, collection.update_rule.as_deref(), request)?;
-        let schema = self.schema_in(tx);
+        let schema = Arc::clone(tx.schema());
         let found = find(tx, collection, id).await?;
         let draft = self
             .draft_update(tx, &schema, request, found, input)
@@ -225,7 +225,7 @@ impl Engine {
         id: &str,
     ) -> Result<(), Error> {
         check_writable(collection, collection.delete_rule.as_deref(), request)?;
-        let schema = self.schema_in(tx);
+        let schema = Arc::clone(tx.schema());
         let condition = hide_refusal(self.rule_condition(
             &schema,
             collection,
