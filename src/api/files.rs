@@ -8,7 +8,7 @@ use crate::base::json;
 use crate::blob::thumb::{self, Thumbs};
 use crate::engine::{Engine, context};
 use crate::http::json as response;
-use crate::http::limits::RateLimits;
+use crate::http::rate::RateLimits;
 use crate::http::{ApiError, Caller, download};
 use crate::model::{Field, FileOptions, Record, TokenKind, Value};
 

@@ -66,7 +66,8 @@ impl Engine {
                 encryption_key: options.encryption_key,
                 rehash: options.rehash,
                 compiler: Compiler::default(),
-                passwords: PasswordQueue::new(),
+                passwords: PasswordQueue::new()
+                    .map_err(|error| Error::internal("no threads to hash passwords", error))?,
                 settings: ArcSwap::from_pointee(settings),
                 hooks: ArcSwap::from_pointee(Hooks::default()),
                 auth_cache: AuthCache::default(),

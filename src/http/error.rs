@@ -13,6 +13,7 @@ use super::json;
 use crate::base::code::Code;
 use crate::base::json as write;
 use crate::base::text::sentenize;
+use crate::engine;
 use crate::model::FieldErrors;
 
 /// What a cause must be, to be kept for the log.
@@ -51,6 +52,11 @@ impl ApiError {
     /// 400; the input is not understood or refused.
     pub fn bad_request(message: impl Into<Cow<'static, str>>) -> Self {
         Self::new(Code::BadRequest, message)
+    }
+
+    /// 400 with field errors.
+    pub fn validation(message: impl Into<Cow<'static, str>>, fields: &FieldErrors) -> Self {
+        Self::bad_request(message).with_data(fields.to_json())
     }
 
     /// 401; signing in is needed.
@@ -201,6 +207,22 @@ impl ResponseError for ApiError {
 
     fn error_response(&self) -> HttpResponse {
         json::response(self.0.status, self.to_body())
+    }
+}
+
+/// What the engine refuses or fails at.
+impl From<engine::Error> for ApiError {
+    fn from(error: engine::Error) -> Self {
+        let code = error.code();
+        match error {
+            engine::Error::Validation { message, fields } => Self::validation(message, &fields),
+            engine::Error::BadRequest(message)
+            | engine::Error::Unauthorized(message)
+            | engine::Error::Forbidden(message)
+            | engine::Error::NotFound(message)
+            | engine::Error::Busy(message) => Self::new(code, message),
+            other => Self::internal(other),
+        }
     }
 }
 

@@ -18,7 +18,7 @@ use crate::blob::thumb::Thumbs;
 use crate::bus::{Bus, BusOptions};
 use crate::config::Config;
 use crate::engine::{Engine, EngineOptions};
-use crate::http::limits::RateLimits;
+use crate::http::rate::RateLimits;
 use crate::http::middleware::Edge;
 use crate::store::{Store, StoreOptions};
 

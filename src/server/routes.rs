@@ -13,7 +13,7 @@ use crate::blob::thumb::Thumbs;
 use crate::config::Config;
 use crate::engine::Engine;
 use crate::http::ApiError;
-use crate::http::limits::RateLimits;
+use crate::http::rate::RateLimits;
 
 /// What handlers ask for.
 #[derive(Clone)]

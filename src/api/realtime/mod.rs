@@ -14,9 +14,9 @@ use serde_json::{Map, Value as Json};
 use std::time::Duration;
 
 use crate::base::id::random_string;
-use crate::http::body::BodyData;
-use crate::http::limits::RateLimits;
-use crate::http::{ApiError, Caller, json, sse};
+use crate::http::body;
+use crate::http::rate::RateLimits;
+use crate::http::{ApiError, BodyLimit, Caller, json, sse};
 use crate::engine::Engine;
 use crate::model::{FieldError, FieldErrors};
 
@@ -76,8 +76,7 @@ pub(super) async fn set_subscriptions(
     request: HttpRequest,
     payload: Payload,
 ) -> Result<HttpResponse, ApiError> {
-    let body = BodyData::read(&request, payload, BODY_BYTES_MAX)
-        .await?
+    let body = body::read(&request, &mut payload.into_inner(), BodyLimit(BODY_BYTES_MAX)).await?
         .fields;
     let (client_id, topics) = parse_form(&body)?;
     let client = clients
