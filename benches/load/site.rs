@@ -34,7 +34,7 @@ pub(crate) struct Site {
     pub(crate) token: String,
     /// The path that downloads the uploaded file.
     pub(crate) file_path: String,
-    /// Rows in `posts` and in `feed`.
+    /// Rows in `posts` and in each of the feeds.
     pub(crate) rows: u64,
 }
 
@@ -61,6 +61,7 @@ pub(crate) async fn prepare(program: &Program, dir: &Path, rows: u64) -> Result<
     }
     let user = json!({
         "id": USER_ID, "email": USER_EMAIL, "password": USER_PASSWORD, "passwordConfirm": USER_PASSWORD, "name": "Ann",
+        "verified": true,
     });
     conn.json(
         "POST",
@@ -188,7 +189,6 @@ fn collections() -> Vec<Value> {
             "CREATE INDEX `idx_{table}_created` ON `{table}` (`created`)"
         )]
     };
-    let membership = Some("owner.team.members.id ?= @request.auth.id");
     let everyone = Some("");
     vec![
         make(
@@ -206,6 +206,17 @@ fn collections() -> Vec<Value> {
             everyone,
             vec![text("name"), relation("members", "loadaccounts001", 100)],
             vec![],
+        ),
+        make(
+            "loadmembers0001",
+            "memberships",
+            "base",
+            everyone,
+            vec![
+                relation("team", "loadteams000001", 1),
+                relation("account", "loadaccounts001", 1),
+            ],
+            vec!["CREATE INDEX `idx_memberships_team` ON `memberships` (`team`)".to_owned()],
         ),
         make(
             "loadauthors0001",
@@ -227,9 +238,25 @@ fn collections() -> Vec<Value> {
             "loadfeed0000001",
             "feed",
             "base",
-            membership,
+            Some("owner.team.members.id ?= @request.auth.id"),
             post_fields(),
             by_created("feed"),
+        ),
+        make(
+            "loadfeedvia0001",
+            "feed_via",
+            "base",
+            Some("owner.team.memberships_via_team.account ?= @request.auth.id"),
+            post_fields(),
+            by_created("feed_via"),
+        ),
+        make(
+            "loadfeedeach001",
+            "feed_each",
+            "base",
+            Some("owner.team.members.verified = true"),
+            post_fields(),
+            by_created("feed_each"),
         ),
         make(
             "loaditems000001",
@@ -314,6 +341,9 @@ fn seed_statements(rows: u64) -> Vec<String> {
              FROM c",
             count(TEAMS)
         ),
+        "INSERT INTO memberships (id, team, account)
+         SELECT printf('memb%011d', row_number() OVER ()), teams.id, member.value FROM teams, json_each(members) member"
+            .to_owned(),
         format!(
             "{} INSERT INTO authors (id, name, team)
              SELECT printf('auth%011d', n), 'Author ' || n, printf('team%011d', (n * 7) % {TEAMS}) FROM c",
@@ -321,6 +351,8 @@ fn seed_statements(rows: u64) -> Vec<String> {
         ),
         posts("posts", "post", rows),
         posts("feed", "feed", rows),
+        posts("feed_via", "fvia", rows),
+        posts("feed_each", "feac", rows),
         posts("tasks", "task", TASKS),
         "COMMIT".to_owned(),
     ]

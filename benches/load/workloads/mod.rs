@@ -31,7 +31,7 @@ pub(crate) enum Kind {
 
 /// A request without an answer after this long is given up and counted as such. It is below the 30 s after which
 /// PocketBase ends a query by itself, so that a slow query shows as "no answer in time" and not as an error.
-pub(crate) const REQUEST_TIMEOUT: Duration = Duration::from_secs(20);
+pub(crate) const REQUEST_TIMEOUT: Duration = Duration::from_secs(28);
 
 /// All workloads in the order of the report; those that write come last, so that reads meet the seeded tables.
 pub(crate) fn all() -> Vec<Workload> {

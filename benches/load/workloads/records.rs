@@ -43,6 +43,18 @@ pub(super) fn reads() -> Vec<Workload> {
             2,
             list_rule_total,
         ),
+        closed(
+            "list-via-total",
+            "30 of 100,000 behind owner.team.memberships_via_team.account ?= @request.auth.id, with the total",
+            2,
+            list_via_total,
+        ),
+        closed(
+            "list-each-total",
+            "30 of 100,000 behind owner.team.members.verified = true (each member), with the total",
+            1,
+            list_each_total,
+        ),
         closed("file", "download of a 64 KiB file", 16, file),
     ]
 }
@@ -112,6 +124,16 @@ fn list_rule(site: &Site, _: u64, out: &mut Vec<u8>) {
 
 fn list_rule_total(site: &Site, _: u64, out: &mut Vec<u8>) {
     let path = "/api/collections/feed/records?perPage=30&sort=-created";
+    write_request(out, "GET", path, &site.token, None);
+}
+
+fn list_via_total(site: &Site, _: u64, out: &mut Vec<u8>) {
+    let path = "/api/collections/feed_via/records?perPage=30&sort=-created";
+    write_request(out, "GET", path, &site.token, None);
+}
+
+fn list_each_total(site: &Site, _: u64, out: &mut Vec<u8>) {
+    let path = "/api/collections/feed_each/records?perPage=30&sort=-created";
     write_request(out, "GET", path, &site.token, None);
 }
 
