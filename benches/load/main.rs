@@ -102,7 +102,10 @@ fn execute(options: &Options) -> Result<()> {
         std::fs::write(path, text + "\n")
             .with_context(|| format!("cannot write {}", path.display()))?;
     }
-    Ok(())
+    match report.failed(0) {
+        0 => Ok(()),
+        failed => bail!("{failed} requests to our server failed"),
+    }
 }
 
 async fn interrupted() -> Result<&'static str> {

@@ -139,7 +139,8 @@ fn number(value: f64) -> String {
         v if !v.is_finite() => "–".to_owned(),
         v if v >= 100.0 => format!("{v:.0}"),
         v if v >= 10.0 => format!("{v:.1}"),
-        v => format!("{v:.2}"),
+        v if v >= 1.0 => format!("{v:.2}"),
+        v => format!("{v:.3}"),
     }
 }
 
@@ -153,6 +154,11 @@ fn ratio(ours: f64, peer: f64) -> String {
 }
 
 impl Report {
+    /// How many of a server's requests failed in all.
+    pub(crate) fn failed(&self, server: usize) -> u64 {
+        self.lines.iter().map(|line| line.failed(server)).sum()
+    }
+
     pub(crate) fn to_text(&self) -> String {
         let mut out = String::new();
         for (name, value) in &self.setting {
