@@ -224,15 +224,16 @@ impl Report {
         }
         let mut head = vec!["less is better".to_owned()];
         head.extend(self.names.iter().map(ToString::to_string));
-        head.push("ratio".to_owned());
+        if self.names.len() > 1 {
+            head.push("ratio".to_owned());
+        }
         let mut rows = vec![head];
         for figure in &self.figures {
             let mut row = vec![figure.name.to_owned()];
             row.extend(figure.values.iter().map(|&value| number(value)));
-            row.push(match figure.values.as_slice() {
-                [ours, peer] => ratio(*peer, *ours),
-                _ => "–".to_owned(),
-            });
+            if let [ours, peer] = figure.values.as_slice() {
+                row.push(ratio(*peer, *ours));
+            }
             rows.push(row);
         }
         out.push('\n');
