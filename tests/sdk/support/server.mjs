@@ -1,0 +1,131 @@
+// A server under test: started on a fresh data directory and a free loopback port, ended with the test file.
+//
+// ROTUNDA_SERVER names the binary; a PocketBase binary does as well, and every test here must pass against one.
+
+import { spawn, execFileSync } from "node:child_process";
+import { mkdtempSync, rmSync } from "node:fs";
+import { createServer } from "node:net";
+import { tmpdir } from "node:os";
+import { fileURLToPath } from "node:url";
+import { join, resolve } from "node:path";
+import { after, before } from "node:test";
+
+import { EventSource } from "eventsource";
+import PocketBase from "pocketbase";
+
+// Node has no EventSource of its own (without a flag); the SDK looks for the global one.
+globalThis.EventSource = EventSource;
+
+export const SUPERUSER = { email: "root@example.com", password: "root-1234567" };
+
+const HERE = fileURLToPath(new URL("..", import.meta.url));
+const START_TIMEOUT_MS = 20_000;
+const STOP_TIMEOUT_MS = 10_000;
+
+/**
+ * Starts a server before the tests of the calling file and stops it after them.
+ *
+ * `prepare(superuser client)` makes the collections that the file needs. The returned object has `url`, `client()` (a
+ * fresh guest) and `superuser` (a signed-in client).
+ */
+export function useServer(prepare) {
+  const server = { url: "", superuser: null, client };
+  let process_ = null;
+  let root = "";
+
+  function client() {
+    const pb = new PocketBase(server.url);
+    // Equal requests in parallel are the tests' business, not a slip to be cancelled.
+    pb.autoCancellation(false);
+    return pb;
+  }
+
+  before(async () => {
+    const binary = resolve(HERE, process.env.ROTUNDA_SERVER || "../../target/debug/server");
+    // PocketBase keeps further folders beside its data directory, so that gets a parent of its own.
+    root = mkdtempSync(join(tmpdir(), "rotunda-sdk-"));
+    const dir = join(root, "pb_data");
+    execFileSync(binary, ["superuser", "upsert", SUPERUSER.email, SUPERUSER.password, "--dir", dir], { stdio: "pipe" });
+    const port = await freePort();
+    server.url = `http://127.0.0.1:${port}`;
+    process_ = spawn(binary, ["serve", "--http", `127.0.0.1:${port}`, "--dir", dir], { stdio: ["ignore", "pipe", "pipe"] });
+    const log = [];
+    process_.stdout.on("data", (text) => log.push(text));
+    process_.stderr.on("data", (text) => log.push(text));
+    await healthy(server.url, process_, log);
+    server.superuser = client();
+    await server.superuser.collection("_superusers").authWithPassword(SUPERUSER.email, SUPERUSER.password);
+    await prepare?.(server.superuser);
+  });
+
+  after(async () => {
+    try {
+      if (process_) await stop(process_);
+    } finally {
+      if (root) rmSync(root, { recursive: true, force: true });
+    }
+  });
+
+  return server;
+}
+
+/** Polls until `check` gives something truthy and returns that; fails after `timeoutMs`. */
+export async function eventually(check, what, timeoutMs = 10_000) {
+  const deadline = Date.now() + timeoutMs;
+  for (;;) {
+    const value = await check();
+    if (value) return value;
+    if (Date.now() > deadline) throw new Error(`waited in vain for ${what}`);
+    await new Promise((wake) => setTimeout(wake, 10));
+  }
+}
+
+/** The error that the promise ends with; fails if it does not. */
+export async function failure(promise) {
+  const value = await promise.then(
+    () => null,
+    (error) => error,
+  );
+  if (!value) throw new Error("expected the call to fail");
+  return value;
+}
+
+function freePort() {
+  return new Promise((done, fail) => {
+    const probe = createServer();
+    probe.on("error", fail);
+    probe.listen(0, "127.0.0.1", () => {
+      const { port } = probe.address();
+      probe.close(() => done(port));
+    });
+  });
+}
+
+async function healthy(url, process_, log) {
+  const answers = async () => {
+    if (process_.exitCode !== null) throw new Error(`the server ended with ${process_.exitCode}:\n${log.join("")}`);
+    return fetch(`${url}/api/health`).then(
+      (answer) => answer.ok,
+      () => false,
+    );
+  };
+  await eventually(answers, "the server to answer /api/health", START_TIMEOUT_MS);
+}
+
+function stop(process_) {
+  return new Promise((done, fail) => {
+    if (process_.exitCode !== null || process_.signalCode !== null) {
+      fail(new Error(`the server ended by itself: ${process_.exitCode ?? process_.signalCode}`));
+      return;
+    }
+    const timer = setTimeout(() => {
+      process_.kill("SIGKILL");
+      fail(new Error("the server did not end after SIGTERM"));
+    }, STOP_TIMEOUT_MS);
+    process_.once("exit", () => {
+      clearTimeout(timer);
+      done();
+    });
+    process_.kill("SIGTERM");
+  });
+}
