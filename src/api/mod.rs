@@ -1,1 +1,25 @@
-//! PocketBase's HTTP API, a file per resource.
+//! PocketBase's HTTP API, a file per resource. Handlers extract, call the engine, render.
+
+pub mod collections;
+mod encode;
+pub mod files;
+pub mod health;
+pub mod openapi;
+pub mod realtime;
+pub mod record_auth;
+pub mod records;
+pub mod settings;
+
+use actix_web::web::ServiceConfig;
+
+/// Mounts all routes below `/api`.
+pub fn configure(config: &mut ServiceConfig) {
+    health::configure(config);
+    collections::configure(config);
+    records::configure(config);
+    record_auth::configure(config);
+    files::configure(config);
+    realtime::configure(config);
+    settings::configure(config);
+    openapi::configure(config);
+}

@@ -1,0 +1,264 @@
+//! `/api/collections/{collection}/records`: list, view, create, update, delete.
+
+use actix_web::web::{Data, Path, Payload, ServiceConfig};
+use actix_web::{HttpRequest, HttpResponse, web};
+
+use super::encode;
+use crate::engine::Engine;
+use crate::engine::records::{Input, ListParams};
+use crate::filter::fields::FieldPicker;
+use crate::http::body::BodyData;
+use crate::http::limits::{RateLimits, Subject};
+use crate::http::{ApiError, Caller, query};
+use crate::model::{Collection, FieldKind};
+
+pub(super) fn configure(config: &mut ServiceConfig) {
+    config
+        .service(
+            web::resource("/collections/{collection}/records")
+                .route(web::get().to(list_records))
+                .route(web::head().to(list_records))
+                .route(web::post().to(create_record)),
+        )
+        .service(
+            web::resource("/collections/{collection}/records/{id}")
+                .route(web::get().to(view_record))
+                .route(web::head().to(view_record))
+                .route(web::patch().to(update_record))
+                .route(web::delete().to(delete_record)),
+        );
+}
+
+/// Counts the request against the rate limits of a collection's action.
+pub(super) fn limit(
+    engine: &Engine,
+    limits: &RateLimits,
+    caller: &Caller,
+    request: &HttpRequest,
+    collection: &Collection,
+    tags: &[&str],
+) -> Result<(), ApiError> {
+    let settings = engine.settings();
+    if !settings.rate_limits.enabled {
+        return Ok(());
+    }
+    limits.check(
+        &settings,
+        caller,
+        &Subject {
+            collection: Some(collection),
+            tags,
+            method: request.method().as_str(),
+            path: request.path(),
+        },
+        engine.now().unix(),
+    )
+}
+
+/// A page of records that the list rule lets the caller see.
+#[utoipa::path(get, path = "/api/collections/{collection}/records", tag = "records",
+    params(("collection" = String, Path, description = "Name or id"),
+        ("page" = Option<u64>, Query, description = "From 1"),
+        ("perPage" = Option<u64>, Query, description = "1 to 1000, default 30"),
+        ("sort" = Option<String>, Query, description = "Field names, `-` for descending, comma separated; also @random and @rowid"),
+        ("filter" = Option<String>, Query, description = "A filter expression"),
+        ("expand" = Option<String>, Query, description = "Relations to expand"),
+        ("fields" = Option<String>, Query, description = "Fields to return"),
+        ("skipTotal" = Option<bool>, Query, description = "Leave totals out (-1)")),
+    responses((status = 200, description = "A page"), (status = 400, description = "Invalid filter or sort"),
+        (status = 403, description = "For superusers only"), (status = 404, description = "No such collection")))]
+pub(super) async fn list_records(
+    engine: Data<Engine>,
+    limits: Data<RateLimits>,
+    caller: Caller,
+    path: Path<String>,
+    request: HttpRequest,
+) -> Result<HttpResponse, ApiError> {
+    let collection = engine.collection(&path)?;
+    limit(&engine, &limits, &caller, &request, &collection, &["list"])?;
+    let params = list_params(&caller)?;
+    let page = engine
+        .list_records(&caller.info, &collection, &params)
+        .await?;
+    encode::page(&page, caller.info.query("fields"))
+}
+
+fn list_params(caller: &Caller) -> Result<ListParams, ApiError> {
+    let paging = query::Paging::of(&caller.info.query)?;
+    Ok(ListParams {
+        page: paging.page,
+        per_page: paging.per_page,
+        skip_total: paging.skip_total,
+        filter: caller.info.query("filter").to_owned(),
+        sort: caller.info.query("sort").to_owned(),
+        expand: caller.info.query("expand").to_owned(),
+    })
+}
+
+/// One record that the view rule lets the caller see.
+#[utoipa::path(get, path = "/api/collections/{collection}/records/{id}", tag = "records",
+    params(("collection" = String, Path, description = "Name or id"), ("id" = String, Path, description = "Record id"),
+        ("expand" = Option<String>, Query, description = "Relations to expand"),
+        ("fields" = Option<String>, Query, description = "Fields to return")),
+    responses((status = 200, description = "The record"), (status = 403, description = "For superusers only"),
+        (status = 404, description = "No such record, or hidden by the view rule")))]
+pub(super) async fn view_record(
+    engine: Data<Engine>,
+    limits: Data<RateLimits>,
+    caller: Caller,
+    path: Path<(String, String)>,
+    request: HttpRequest,
+) -> Result<HttpResponse, ApiError> {
+    let (collection, id) = path.into_inner();
+    let collection = engine.collection(&collection)?;
+    limit(&engine, &limits, &caller, &request, &collection, &["view"])?;
+    let record = engine
+        .view_record(&caller.info, &collection, &id, caller.info.query("expand"))
+        .await?;
+    encode::one(&record, caller.info.query("fields"))
+}
+
+/// Creates a record under the create rule.
+#[utoipa::path(post, path = "/api/collections/{collection}/records", tag = "records",
+    params(("collection" = String, Path, description = "Name or id")),
+    responses((status = 200, description = "The new record"), (status = 400, description = "Invalid fields, or the create rule is not met"),
+        (status = 403, description = "For superusers only"), (status = 404, description = "No such collection")))]
+pub(super) async fn create_record(
+    engine: Data<Engine>,
+    limits: Data<RateLimits>,
+    caller: Caller,
+    path: Path<String>,
+    request: HttpRequest,
+    payload: Payload,
+) -> Result<HttpResponse, ApiError> {
+    let collection = engine.collection(&path)?;
+    if !collection.is_view() {
+        limit(&engine, &limits, &caller, &request, &collection, &["create"])?;
+    }
+    let input = read_input(&request, payload, &collection).await?;
+    check_fields(&caller)?;
+    let record = engine
+        .create_record(&caller.info, &collection, input)
+        .await?;
+    answer(&engine, &caller, record).await
+}
+
+/// Updates a record under the update rule.
+#[utoipa::path(patch, path = "/api/collections/{collection}/records/{id}", tag = "records",
+    params(("collection" = String, Path, description = "Name or id"), ("id" = String, Path, description = "Record id")),
+    responses((status = 200, description = "The record after the update"), (status = 400, description = "Invalid fields"),
+        (status = 403, description = "For superusers only"), (status = 404, description = "No such record, or the update rule is not met")))]
+pub(super) async fn update_record(
+    engine: Data<Engine>,
+    limits: Data<RateLimits>,
+    caller: Caller,
+    path: Path<(String, String)>,
+    request: HttpRequest,
+    payload: Payload,
+) -> Result<HttpResponse, ApiError> {
+    let (collection, id) = path.into_inner();
+    let collection = engine.collection(&collection)?;
+    if !collection.is_view() {
+        limit(&engine, &limits, &caller, &request, &collection, &["update"])?;
+    }
+    let input = read_input(&request, payload, &collection).await?;
+    check_fields(&caller)?;
+    let record = engine
+        .update_record(&caller.info, &collection, &id, input)
+        .await?;
+    answer(&engine, &caller, record).await
+}
+
+/// Deletes a record under the delete rule.
+#[utoipa::path(delete, path = "/api/collections/{collection}/records/{id}", tag = "records",
+    params(("collection" = String, Path, description = "Name or id"), ("id" = String, Path, description = "Record id")),
+    responses((status = 204, description = "Deleted"), (status = 400, description = "A required reference holds it"),
+        (status = 403, description = "For superusers only"), (status = 404, description = "No such record, or the delete rule is not met")))]
+pub(super) async fn delete_record(
+    engine: Data<Engine>,
+    limits: Data<RateLimits>,
+    caller: Caller,
+    path: Path<(String, String)>,
+    request: HttpRequest,
+) -> Result<HttpResponse, ApiError> {
+    let (collection, id) = path.into_inner();
+    let collection = engine.collection(&collection)?;
+    if !collection.is_view() {
+        limit(&engine, &limits, &caller, &request, &collection, &["delete"])?;
+    }
+    engine.delete_record(&caller.info, &collection, &id).await?;
+    Ok(HttpResponse::NoContent().finish())
+}
+
+/// A malformed `fields` must be refused before anything is written.
+fn check_fields(caller: &Caller) -> Result<Option<FieldPicker>, ApiError> {
+    encode::picker(caller.info.query("fields"))
+}
+
+async fn answer(
+    engine: &Engine,
+    caller: &Caller,
+    record: crate::model::Record,
+) -> Result<HttpResponse, ApiError> {
+    let schema = engine.schema();
+    let mut conn = engine.read().await?;
+    let enriched = engine
+        .enrich(
+            &mut conn,
+            &schema,
+            vec![record],
+            &caller.info,
+            caller.info.query("expand"),
+        )
+        .await?;
+    match enriched.first() {
+        Some(record) => encode::one(record, caller.info.query("fields")),
+        None => Err(ApiError::internal("the saved record is gone")),
+    }
+}
+
+/// Room for a body beside its files, as in PocketBase.
+const BODY_BYTES_MAX: u64 = 32 << 20;
+/// What a file, rich text or JSON field takes when it sets no limit of its own.
+const FILE_BYTES_DEFAULT: u64 = 5 << 20;
+const JSON_BYTES_DEFAULT: u64 = 1 << 20;
+
+/// The most bytes a create or update of this collection may send.
+pub(super) fn body_bytes_max(collection: &Collection) -> u64 {
+    let own = |limit: i64, default: u64| u64::try_from(limit).ok().filter(|n| *n > 0).unwrap_or(default);
+    let fields = collection.fields().iter().map(|field| match &field.kind {
+        FieldKind::File(options) => {
+            own(options.max_size, FILE_BYTES_DEFAULT) * own(options.max_select, 1)
+        }
+        FieldKind::Editor(options) => own(options.max_size, FILE_BYTES_DEFAULT),
+        FieldKind::Json(options) => own(options.max_size, JSON_BYTES_DEFAULT),
+        _ => 0,
+    });
+    fields.fold(BODY_BYTES_MAX, u64::saturating_add)
+}
+
+async fn read_input(
+    request: &HttpRequest,
+    payload: Payload,
+    collection: &Collection,
+) -> Result<Input, ApiError> {
+    let body = BodyData::read(request, payload, body_bytes_max(collection)).await?;
+    Ok(input(body, collection))
+}
+
+/// Keeps the files that belong to file fields; others are dropped with their temporary files.
+pub(super) fn input(body: BodyData, collection: &Collection) -> Input {
+    let mut uploads = Vec::new();
+    for (key, file) in body.files {
+        let field = collection
+            .field_of_key(&key)
+            .filter(|field| field.as_file().is_some() && !key.ends_with('-'));
+        if let Some(field) = field {
+            uploads.push((key, file.into_upload(&field.name)));
+        }
+    }
+    Input {
+        body: body.fields,
+        uploads,
+    }
+}

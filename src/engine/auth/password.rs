@@ -1,0 +1,130 @@
+//! Sign-in with an identity and a password.
+
+use std::sync::Arc;
+
+use crate::base::password;
+use crate::base::text::is_email;
+use crate::engine::{Engine, Error};
+use crate::model::{Collection, Record, Value};
+use crate::store::{Conn, records};
+
+/// Who wants to sign in.
+#[derive(Clone, Debug)]
+pub struct PasswordSignIn {
+    pub identity: String,
+    pub password: String,
+    /// The field to look in, or empty for any of the collection's identity fields.
+    pub identity_field: String,
+}
+
+impl Engine {
+    /// The auth record that identity and password fit; `None` when they do not. Takes as long for unknown identities.
+    ///
+    /// # Errors
+    /// `Busy` when too many sign-ins wait, or those of the database.
+    pub async fn password_record(
+        &self,
+        collection: &Arc<Collection>,
+        form: &PasswordSignIn,
+    ) -> Result<Option<Record>, Error> {
+        let found = {
+            let mut conn = self.store().read().await?;
+            find_identity(&mut conn, collection, form).await?
+        };
+        let busy = |error: password::Busy| Error::Busy(error.to_string());
+        let Some(record) = found else {
+            self.passwords()
+                .verify_dummy(form.password.clone())
+                .await
+                .map_err(busy)?;
+            return Ok(None);
+        };
+        let hash = record.text("password").to_owned();
+        let fits = self
+            .passwords()
+            .verify(hash.clone(), form.password.clone())
+            .await
+            .map_err(busy)?;
+        if !fits {
+            return Ok(None);
+        }
+        if self.rehashes() && password::needs_rehash(&hash) {
+            return self.rehash(record, form.password.clone()).await.map(Some);
+        }
+        Ok(Some(record))
+    }
+
+    /// Stores a stronger hash of the same password. The token key stays, so sessions go on.
+    async fn rehash(&self, mut record: Record, plain: String) -> Result<Record, Error> {
+        let hash = self.hash_password(&plain, 0).await?;
+        let collection = Arc::clone(record.collection());
+        let (id, old) = (record.id().to_owned(), record.text("password").to_owned());
+        let new = hash.clone();
+        let engine = self.clone();
+        self.store()
+            .write(move |tx| {
+                Box::pin(async move {
+                    records::replace_text(tx, &collection, &id, "password", &old, &new).await?;
+                    tx.on_commit(Box::new(move || engine.auth_cache().clear()));
+                    Ok::<(), Error>(())
+                })
+            })
+            .await?;
+        record.set("password", Value::Text(hash));
+        record.mark_saved();
+        Ok(record)
+    }
+
+    /// Hashes a password as this data directory wants it; `cost` is bcrypt's, where bcrypt stays in use.
+    pub(in crate::engine) async fn hash_password(
+        &self,
+        plain: &str,
+        cost: i64,
+    ) -> Result<String, Error> {
+        let busy = |error: password::Busy| Error::Busy(error.to_string());
+        if self.rehashes() {
+            self.passwords().hash(plain.to_owned()).await.map_err(busy)
+        } else {
+            let cost = u32::try_from(cost).unwrap_or(0).clamp(4, 31);
+            let cost = if cost == 4 { 10 } else { cost };
+            self.passwords()
+                .hash_bcrypt(plain.to_owned(), cost)
+                .await
+                .map_err(busy)
+        }
+    }
+}
+
+async fn find_identity(
+    conn: &mut Conn,
+    collection: &Arc<Collection>,
+    form: &PasswordSignIn,
+) -> Result<Option<Record>, Error> {
+    let Some(auth) = collection.auth.as_ref() else {
+        return Ok(None);
+    };
+    let mut fields: Vec<&str> = auth
+        .password_auth
+        .identity_fields
+        .iter()
+        .map(String::as_str)
+        .filter(|field| form.identity_field.is_empty() || *field == form.identity_field)
+        .collect();
+    // The e-mail address first: it is the identity people mean when it could be several.
+    fields.sort_by_key(|field| *field != "email");
+    for field in fields {
+        if form.identity_field.is_empty() && field == "email" && !is_email(&form.identity) {
+            continue;
+        }
+        if !collection.has_unique_index(field) {
+            continue;
+        }
+        let found =
+            records::find_by_field(conn, collection, field, &form.identity.as_str().into())
+                .await?;
+        if found.is_some() {
+            return Ok(found);
+        }
+    }
+    Ok(None)
+}

@@ -1,0 +1,306 @@
+//! What an answer shows of records: expanded relations, hidden fields, e-mail addresses.
+
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
+use std::sync::Arc;
+
+use futures_util::future::BoxFuture;
+
+use super::{Engine, Error, RequestInfo, context};
+use crate::model::{Collection, Field, Record, Schema};
+use crate::store::search::Condition;
+use crate::store::{Conn, records};
+
+/// The deepest expand, as in PocketBase.
+const EXPAND_DEPTH_MAX: usize = 6;
+/// The most records that one back-relation shows per record, as in PocketBase.
+const BACK_RELATION_MAX: usize = 1000;
+
+/// A record with what its reader may see of it.
+#[derive(Debug)]
+pub struct Enriched {
+    pub record: Arc<Record>,
+    /// Hidden fields are shown: the reader is a superuser.
+    pub show_hidden: bool,
+    /// The e-mail address is shown whatever `emailVisibility` says.
+    pub show_email: bool,
+    /// `None`: nothing was asked for, and the answer has no `expand` key.
+    pub expand: Option<ExpandTree>,
+}
+
+/// Expanded relations by field or back-relation name.
+pub type ExpandTree = BTreeMap<String, Expanded>;
+
+/// One expanded relation.
+#[derive(Clone, Debug)]
+pub enum Expanded {
+    One(Arc<Enriched>),
+    Many(Vec<Arc<Enriched>>),
+}
+
+/// Requested paths as a tree, so that shared beginnings are fetched once.
+#[derive(Default)]
+struct Paths(BTreeMap<String, Paths>);
+
+impl Paths {
+    fn parse(text: &str) -> Self {
+        let mut root = Self::default();
+        for path in text.split(',') {
+            let path: String = path.chars().filter(|char| *char != ' ').collect();
+            let path = path.trim_matches('.');
+            if path.is_empty() {
+                continue;
+            }
+            let mut node = &mut root;
+            for part in path.split('.').take(EXPAND_DEPTH_MAX) {
+                node = node.0.entry(part.to_owned()).or_default();
+            }
+        }
+        root
+    }
+}
+
+/// A relation as expand sees it: where it leads and the ids per record.
+struct Relation {
+    target: Arc<Collection>,
+    multiple: bool,
+    /// Aligned with the records.
+    ids: Vec<Vec<String>>,
+}
+
+impl Engine {
+    /// Resolves flags and expands relations for an answer. Relations that cannot be expanded are left out.
+    ///
+    /// # Errors
+    /// Those of the database.
+    pub async fn enrich(
+        &self,
+        conn: &mut Conn,
+        schema: &Schema,
+        found: Vec<Record>,
+        request: &RequestInfo,
+        expand: &str,
+    ) -> Result<Vec<Enriched>, Error> {
+        let mut enriched = self.flag(conn, schema, found, request).await?;
+        if !expand.is_empty() && !enriched.is_empty() {
+            let paths = Paths::parse(expand);
+            let request = request.in_context(context::EXPAND);
+            self.expand_level(conn, schema, &mut enriched, &paths, &request, 1)
+                .await;
+        }
+        Ok(enriched)
+    }
+
+    /// Decides per record whether hidden fields and e-mail addresses show.
+    async fn flag(
+        &self,
+        conn: &mut Conn,
+        schema: &Schema,
+        found: Vec<Record>,
+        request: &RequestInfo,
+    ) -> Result<Vec<Enriched>, Error> {
+        let superuser = request.is_superuser();
+        let managed = if superuser {
+            HashSet::new()
+        } else {
+            self.managed(conn, schema, &found, request).await?
+        };
+        let own = request
+            .auth
+            .as_ref()
+            .map(|auth| (auth.collection().id.as_str(), auth.id()));
+        Ok(found
+            .into_iter()
+            .map(|record| {
+                let key = (record.collection().id.as_str(), record.id());
+                let show_email = superuser || own == Some(key) || managed.contains(key.1);
+                Enriched {
+                    show_hidden: superuser,
+                    show_email,
+                    record: Arc::new(record),
+                    expand: None,
+                }
+            })
+            .collect())
+    }
+
+    /// The ids among auth records that the manage rule opens to the caller.
+    async fn managed(
+        &self,
+        conn: &mut Conn,
+        schema: &Schema,
+        found: &[Record],
+        request: &RequestInfo,
+    ) -> Result<HashSet<String>, Error> {
+        let Some(collection) = found.first().map(Record::collection) else {
+            return Ok(HashSet::new());
+        };
+        let rule = collection
+            .auth
+            .as_ref()
+            .and_then(|auth| auth.manage_rule.as_deref())
+            .unwrap_or("");
+        if rule.is_empty() {
+            return Ok(HashSet::new());
+        }
+        let condition = self.condition(schema, collection, rule, Some(request), true)?;
+        let ids: Vec<&str> = found.iter().map(Record::id).collect();
+        Ok(records::matching_ids(conn, collection, &ids, &condition)
+            .await?
+            .into_iter()
+            .collect())
+    }
+
+    /// Expands one level of all records; gives whether any path below succeeded.
+    fn expand_level<'a>(
+        &'a self,
+        conn: &'a mut Conn,
+        schema: &'a Schema,
+        parents: &'a mut [Enriched],
+        paths: &'a Paths,
+        request: &'a RequestInfo,
+        depth: usize,
+    ) -> BoxFuture<'a, bool> {
+        Box::pin(async move {
+            let mut any = false;
+            for (name, below) in &paths.0 {
+                match self
+                    .expand_relation(conn, schema, parents, name, below, request, depth)
+                    .await
+                {
+                    Ok(done) => any |= done,
+                    Err(error) => {
+                        tracing::debug!(expand.path = %name, %error, "relation not expanded");
+                    }
+                }
+            }
+            any
+        })
+    }
+
+    #[expect(clippy::too_many_arguments, reason = "the state of one recursion step")]
+    async fn expand_relation(
+        &self,
+        conn: &mut Conn,
+        schema: &Schema,
+        parents: &mut [Enriched],
+        name: &str,
+        below: &Paths,
+        request: &RequestInfo,
+        depth: usize,
+    ) -> Result<bool, Error> {
+        let relation = self.relation(conn, schema, parents, name).await?;
+        let condition = self.rule_condition(
+            schema,
+            &relation.target,
+            relation.target.view_rule.as_deref(),
+            request,
+        )?;
+        let mut seen = BTreeSet::new();
+        let wanted: Vec<&str> = relation
+            .ids
+            .iter()
+            .flatten()
+            .map(String::as_str)
+            .filter(|id| seen.insert(*id))
+            .collect();
+        let found = if wanted.is_empty() || condition == Condition::Never {
+            Vec::new()
+        } else {
+            records::find_many(conn, &relation.target, &wanted, &condition).await?
+        };
+        let mut found = self.flag(conn, schema, found, request).await?;
+        if !below.0.is_empty() && depth < EXPAND_DEPTH_MAX && !found.is_empty() {
+            let any = self
+                .expand_level(conn, schema, &mut found, below, request, depth + 1)
+                .await;
+            if !any {
+                return Ok(false);
+            }
+        }
+        let found: HashMap<String, Arc<Enriched>> = found
+            .into_iter()
+            .map(|item| (item.record.id().to_owned(), Arc::new(item)))
+            .collect();
+        for (parent, ids) in parents.iter_mut().zip(&relation.ids) {
+            let tree = parent.expand.get_or_insert_default();
+            let mut related: Vec<Arc<Enriched>> = ids
+                .iter()
+                .filter_map(|id| found.get(id).cloned())
+                .collect();
+            if related.is_empty() {
+                continue;
+            }
+            let value = if relation.multiple {
+                Expanded::Many(related)
+            } else {
+                Expanded::One(related.swap_remove(0))
+            };
+            tree.insert(name.to_owned(), value);
+        }
+        Ok(true)
+    }
+
+    async fn relation(
+        &self,
+        conn: &mut Conn,
+        schema: &Schema,
+        parents: &[Enriched],
+        name: &str,
+    ) -> Result<Relation, Error> {
+        let unknown = || Error::bad_request(format!("unknown relation {name}"));
+        let collection = parents
+            .first()
+            .map(|parent| parent.record.collection())
+            .ok_or_else(unknown)?;
+        if let Some(options) = collection.field(name).and_then(Field::as_relation) {
+            return Ok(Relation {
+                target: schema
+                    .by_id(&options.collection_id)
+                    .cloned()
+                    .ok_or_else(unknown)?,
+                multiple: options.max_select > 1,
+                ids: parents
+                    .iter()
+                    .map(|parent| {
+                        let value = parent.record.get(name);
+                        value
+                            .into_iter()
+                            .flat_map(crate::model::Value::items)
+                            .map(str::to_owned)
+                            .collect()
+                    })
+                    .collect(),
+            });
+        }
+        let (target, field) = back_relation(schema, name).ok_or_else(unknown)?;
+        let options = field.as_relation().ok_or_else(unknown)?;
+        if options.collection_id != collection.id {
+            return Err(unknown());
+        }
+        let owners: Vec<&str> = parents.iter().map(|parent| parent.record.id()).collect();
+        let ids =
+            records::referencing_ids(conn, &target, field, &owners, BACK_RELATION_MAX).await?;
+        Ok(Relation {
+            multiple: !target.has_unique_index(&field.name),
+            target: Arc::clone(&target),
+            ids,
+        })
+    }
+}
+
+/// The collection and relation field that a name such as `comments_via_post` stands for.
+fn back_relation<'a>(schema: &'a Schema, name: &str) -> Option<(Arc<Collection>, &'a Field)> {
+    // A collection or field name may itself contain `_via_`: try each place, the longest collection name first, as a
+    // greedy match does.
+    let mut end = name.len();
+    while let Some(at) = name.get(..end)?.rfind("_via_") {
+        let (collection, field) = (name.get(..at)?, name.get(at + "_via_".len()..)?);
+        if let Some(collection) = schema.find(collection)
+            && let Some(field) = collection.field(field)
+        {
+            return Some((Arc::clone(collection), field));
+        }
+        end = at;
+    }
+    None
+}

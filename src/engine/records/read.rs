@@ -1,0 +1,224 @@
+//! Reading records under the list and view rules.
+
+use std::sync::Arc;
+
+use crate::engine::{Engine, Enriched, Error, RequestInfo};
+use crate::filter;
+use crate::model::{Collection, Schema};
+use crate::store::records::{self, ListQuery};
+use crate::store::search::{Condition, Scope, Sort};
+
+/// What a list request asks for.
+#[derive(Clone, Debug, Default)]
+pub struct ListParams {
+    /// From 1.
+    pub page: u64,
+    /// 1 to 1000.
+    pub per_page: u64,
+    /// Leave totals out (-1), which saves the count.
+    pub skip_total: bool,
+    /// A filter text or empty.
+    pub filter: String,
+    /// Sort keys, comma separated, or empty.
+    pub sort: String,
+    /// Relations to expand, comma separated, or empty.
+    pub expand: String,
+}
+
+/// One page of records.
+#[derive(Debug)]
+pub struct Page {
+    pub page: u64,
+    pub per_page: u64,
+    /// -1 when not counted.
+    pub total_items: i64,
+    /// -1 when not counted.
+    pub total_pages: i64,
+    pub items: Vec<Enriched>,
+}
+
+/// The longest filter text a client may send, in bytes, as in PocketBase.
+const FILTER_BYTES_MAX: usize = 3500;
+/// The most sort keys a client may send, as in PocketBase.
+const SORT_KEYS_MAX: usize = 8;
+/// The longest sort key in bytes, as in PocketBase.
+const SORT_KEY_BYTES_MAX: usize = 255;
+
+impl Engine {
+    /// A page of the records that the list rule lets the caller see.
+    ///
+    /// # Errors
+    /// `Forbidden` without a list rule; `BadRequest` for a filter or sort that does not compile.
+    pub async fn list_records(
+        &self,
+        request: &RequestInfo,
+        collection: &Arc<Collection>,
+        params: &ListParams,
+    ) -> Result<Page, Error> {
+        let schema = self.schema();
+        let rule = self.rule_condition(
+            &schema,
+            collection,
+            collection.list_rule.as_deref(),
+            request,
+        )?;
+        refuse_rule_fields(request, params)?;
+        let condition = rule.and(self.client_filter(&schema, collection, params, request)?);
+        let sort = self.client_sort(&schema, collection, params, request)?;
+        let page = params.page.max(1);
+        let per_page = params.per_page.clamp(1, 1000);
+        let query = ListQuery {
+            collection,
+            condition: &condition,
+            sort: &sort,
+            limit: per_page,
+            offset: (page - 1).saturating_mul(per_page),
+        };
+        let mut conn = self.store().read().await?;
+        let rows = records::list(&mut conn, &query).await?;
+        let (total_items, total_pages) = if params.skip_total {
+            (-1, -1)
+        } else {
+            let total = self
+                .total(&mut conn, &query, rows.len() as u64)
+                .await?;
+            (
+                i64::try_from(total).unwrap_or(i64::MAX),
+                i64::try_from(total.div_ceil(per_page)).unwrap_or(i64::MAX),
+            )
+        };
+        let items = self
+            .enrich(&mut conn, &schema, rows, request, &params.expand)
+            .await?;
+        Ok(Page {
+            page,
+            per_page,
+            total_items,
+            total_pages,
+            items,
+        })
+    }
+
+    /// Counts only when the page does not already show the end of the list.
+    async fn total(
+        &self,
+        conn: &mut crate::store::Conn,
+        query: &ListQuery<'_>,
+        got: u64,
+    ) -> Result<u64, Error> {
+        let complete = got < query.limit && (got > 0 || query.offset == 0);
+        if complete {
+            return Ok(query.offset + got);
+        }
+        Ok(records::count(conn, query.collection, query.condition).await?)
+    }
+
+    /// One record that the view rule lets the caller see.
+    ///
+    /// # Errors
+    /// `Forbidden` without a view rule, `NotFound` when there is none to see.
+    pub async fn view_record(
+        &self,
+        request: &RequestInfo,
+        collection: &Arc<Collection>,
+        id: &str,
+        expand: &str,
+    ) -> Result<Enriched, Error> {
+        let schema = self.schema();
+        let condition = self
+            .rule_condition(
+                &schema,
+                collection,
+                collection.view_rule.as_deref(),
+                request,
+            )
+            .map_err(|error| match error {
+                Error::BadRequest(_) => Error::not_found(),
+                other => other,
+            })?;
+        let mut conn = self.store().read().await?;
+        let record = records::find(&mut conn, collection, id, &condition)
+            .await?
+            .ok_or_else(Error::not_found)?;
+        let mut enriched = self
+            .enrich(&mut conn, &schema, vec![record], request, expand)
+            .await?;
+        enriched.pop().ok_or_else(Error::not_found)
+    }
+
+    fn client_filter(
+        &self,
+        schema: &Schema,
+        collection: &Arc<Collection>,
+        params: &ListParams,
+        request: &RequestInfo,
+    ) -> Result<Condition, Error> {
+        if params.filter.is_empty() {
+            return Ok(Condition::Always);
+        }
+        if params.filter.len() > FILTER_BYTES_MAX {
+            return Err(Error::bad_request(""));
+        }
+        self.condition(
+            schema,
+            collection,
+            &params.filter,
+            Some(request),
+            request.is_superuser(),
+        )
+        .map_err(|error| blank_for_clients(error, request))
+    }
+
+    fn client_sort(
+        &self,
+        schema: &Schema,
+        collection: &Arc<Collection>,
+        params: &ListParams,
+        request: &RequestInfo,
+    ) -> Result<Sort, Error> {
+        if params.sort.is_empty() {
+            return Ok(Sort::default());
+        }
+        let keys = filter::parse_sort(&params.sort);
+        if keys.len() > SORT_KEYS_MAX
+            || keys.iter().any(|key| key.path.len() > SORT_KEY_BYTES_MAX)
+        {
+            return Err(Error::bad_request(""));
+        }
+        let values = request.values(self);
+        let scope = Scope {
+            schema,
+            collection,
+            request: Some(&values),
+            allow_hidden: request.is_superuser(),
+        };
+        self.compiler()
+            .compile_sort(&keys, &scope)
+            .map_err(|error| blank_for_clients(error.into(), request))
+    }
+}
+
+/// What was wrong with a filter is told to superusers alone: the text could confirm the existence of hidden fields.
+fn blank_for_clients(error: Error, request: &RequestInfo) -> Error {
+    match error {
+        Error::BadRequest(_) if !request.is_superuser() => Error::bad_request(""),
+        other => other,
+    }
+}
+
+/// Filters of clients must not read other collections or the request, which could probe what rules hide.
+fn refuse_rule_fields(request: &RequestInfo, params: &ListParams) -> Result<(), Error> {
+    if request.is_superuser() {
+        return Ok(());
+    }
+    for text in [&params.filter, &params.sort] {
+        for field in ["@collection.", "@request."] {
+            if text.contains(field) {
+                return Err(Error::forbidden(format!(
+                    "Only superusers can filter by {field}"
+                )));
+            }
+        }
+    }
+    Ok(())
+}

@@ -1,0 +1,298 @@
+//! The write pipeline inside the transaction.
+//!
+//! `Write` wraps `Validate` and `Execute`; each stage runs the hook chain and then its own work in [`finish`]. After the
+//! commit the hooks' `committed` handlers run in commit order.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use super::cascade;
+use crate::base::date::DateTime;
+use crate::engine::hooks::{Committed, Hooks, Op, RecordEvent, Stage};
+use crate::engine::{Engine, Error, RequestInfo};
+use crate::model::{FieldError, FieldErrors, Record, Schema, Value};
+use crate::store::{self, Conn, Tx, records};
+
+/// Hashes of plain passwords by field: the plain text they belong to, and the hash.
+pub type Hashes = HashMap<String, (String, String)>;
+
+impl Engine {
+    /// Saves a record through hooks and validation, without access rules.
+    ///
+    /// # Errors
+    /// `Validation` by field, or what a hook refused.
+    pub async fn save_in(
+        &self,
+        tx: &mut Tx,
+        op: Op,
+        record: Record,
+        request: Option<RequestInfo>,
+        hashes: Hashes,
+    ) -> Result<Record, Error> {
+        let mut record = record;
+        for (field, (plain, hash)) in hashes {
+            record.set_password_hash(&field, &plain, hash);
+        }
+        self.run(tx, op, record, request, true).await
+    }
+
+    /// Saves a new or changed record on behalf of a module or script: no access rules, everything else.
+    ///
+    /// # Errors
+    /// As [`Engine::save_in`].
+    pub async fn save(&self, tx: &mut Tx, mut record: Record) -> Result<Record, Error> {
+        let op = if record.is_new() {
+            prepare_create(&mut record, self.date_now());
+            Op::Create
+        } else {
+            prepare_update(&mut record, self.date_now());
+            Op::Update
+        };
+        record.validate()?;
+        let hashes = self.hash_passwords(&record).await?;
+        self.save_in(tx, op, record, None, hashes).await
+    }
+
+    /// Deletes a record with what cascades from it, without access rules.
+    ///
+    /// # Errors
+    /// `BadRequest` when a required reference holds it, or what a hook refused.
+    pub async fn delete_in(
+        &self,
+        tx: &mut Tx,
+        record: Record,
+        request: Option<RequestInfo>,
+    ) -> Result<(), Error> {
+        self.run(tx, Op::Delete, record, request, true)
+            .await
+            .map(|_| ())
+    }
+
+    pub(super) async fn run(
+        &self,
+        tx: &mut Tx,
+        op: Op,
+        record: Record,
+        request: Option<RequestInfo>,
+        validate: bool,
+    ) -> Result<Record, Error> {
+        let hooks = self.hooks();
+        let handlers = hooks.of(record.collection());
+        let mut event = RecordEvent {
+            engine: self.clone(),
+            tx,
+            op,
+            record,
+            request,
+            validate,
+        };
+        Hooks::run(&handlers, Stage::Write, &mut event).await?;
+        let RecordEvent {
+            tx,
+            record,
+            request,
+            ..
+        } = event;
+        self.after_commit(tx, &hooks, op, &record, request);
+        Ok(record)
+    }
+
+    fn after_commit(
+        &self,
+        tx: &mut Tx,
+        hooks: &Arc<Hooks>,
+        op: Op,
+        record: &Record,
+        request: Option<RequestInfo>,
+    ) {
+        let (engine, hooks) = (self.clone(), Arc::clone(hooks));
+        let event = Committed {
+            op,
+            record: Arc::new(record.clone()),
+            request,
+        };
+        tx.on_commit(Box::new(move || {
+            if event.record.collection().is_auth() {
+                engine.auth_cache().forget(&event.record);
+            }
+            hooks.committed(&engine, &event);
+        }));
+    }
+}
+
+/// A stage's own work, behind its handlers.
+pub(in crate::engine) async fn finish(
+    stage: Stage,
+    event: &mut RecordEvent<'_>,
+) -> Result<(), Error> {
+    match stage {
+        Stage::Write => {
+            let hooks = event.engine.hooks();
+            let handlers = hooks.of(event.record.collection());
+            if event.op != Op::Delete && event.validate {
+                Hooks::run(&handlers, Stage::Validate, event).await?;
+            }
+            Hooks::run(&handlers, Stage::Execute, event).await
+        }
+        Stage::Validate => validate(event).await,
+        Stage::Execute => execute(event).await,
+    }
+}
+
+async fn validate(event: &mut RecordEvent<'_>) -> Result<(), Error> {
+    let schema = event.engine.schema_in(event.tx);
+    let mut errors = event.record.validate().err().unwrap_or_default();
+    check_relations(event.tx, &schema, &event.record, &mut errors).await?;
+    errors.into_result()?;
+    Ok(())
+}
+
+/// Every related record must exist.
+async fn check_relations(
+    conn: &mut Conn,
+    schema: &Schema,
+    record: &Record,
+    errors: &mut FieldErrors,
+) -> Result<(), Error> {
+    for field in record.collection().fields() {
+        let Some(options) = field.as_relation() else {
+            continue;
+        };
+        if errors.contains(&field.name) || record.original(&field.name) == record.get(&field.name)
+        {
+            continue;
+        }
+        let value = record.get(&field.name);
+        let ids: Vec<&str> = value.into_iter().flat_map(Value::items).collect();
+        if ids.is_empty() {
+            continue;
+        }
+        let Some(target) = schema.by_id(&options.collection_id) else {
+            errors.add(
+                &field.name,
+                FieldError::new(
+                    "validation_missing_rel_collection",
+                    "Relation connection is missing or cannot be accessed",
+                ),
+            );
+            continue;
+        };
+        let existing = records::exists_ids(conn, target, &ids).await?;
+        if ids.iter().any(|id| !existing.contains(*id)) {
+            errors.add(
+                &field.name,
+                FieldError::new(
+                    "validation_missing_rel_records",
+                    "Failed to find all relation records with the provided ids",
+                ),
+            );
+        }
+    }
+    Ok(())
+}
+
+async fn execute(event: &mut RecordEvent<'_>) -> Result<(), Error> {
+    match event.op {
+        Op::Create | Op::Update => write_row(event).await,
+        Op::Delete => {
+            let collection = Arc::clone(event.record.collection());
+            records::delete(event.tx, &collection, event.record.id()).await?;
+            cascade::references(event).await?;
+            super::super::files::remove_after_commit(&event.engine, event.tx, &event.record, None);
+            Ok(())
+        }
+    }
+}
+
+async fn write_row(event: &mut RecordEvent<'_>) -> Result<(), Error> {
+    let collection = Arc::clone(event.record.collection());
+    if collection.is_auth() {
+        auth_invariants(event).await?;
+    }
+    let written = if event.op == Op::Create {
+        records::insert(event.tx, &event.record).await
+    } else {
+        records::update(event.tx, &event.record).await
+    };
+    written.map_err(|error| unique_error(error, &event.record))?;
+    let dropped = event.record.dropped_files();
+    if !dropped.is_empty() {
+        super::super::files::remove_after_commit(
+            &event.engine,
+            event.tx,
+            &event.record,
+            Some(dropped),
+        );
+    }
+    event.record.mark_saved();
+    Ok(())
+}
+
+/// Sessions end when e-mail or password change, and an id names one auth record only.
+async fn auth_invariants(event: &mut RecordEvent<'_>) -> Result<(), Error> {
+    let record = &mut event.record;
+    let changed = |record: &Record, field: &str| record.original(field) != record.get(field);
+    if event.op == Op::Update {
+        if !changed(record, "tokenKey") && (changed(record, "password") || changed(record, "email"))
+        {
+            record.refresh_token_key();
+        }
+        return Ok(());
+    }
+    let schema = event.engine.schema_in(event.tx);
+    let id = event.record.id().to_owned();
+    for other in schema.iter() {
+        if other.is_auth() && other.id != event.record.collection().id {
+            let taken = records::exists_ids(event.tx, other, &[id.as_str()]).await?;
+            if !taken.is_empty() {
+                return Err(FieldErrors::one(
+                    "id",
+                    FieldError::new(
+                        "validation_invalid_auth_id",
+                        "Invalid or duplicated auth record id.",
+                    ),
+                )
+                .into());
+            }
+        }
+    }
+    Ok(())
+}
+
+/// A violated unique index becomes an error of each of its fields.
+fn unique_error(error: store::Error, record: &Record) -> Error {
+    let store::Error::Unique { columns, .. } = &error else {
+        return error.into();
+    };
+    let mut errors = FieldErrors::new();
+    for column in columns {
+        if column == "id" {
+            errors.add(
+                "id",
+                FieldError::new(
+                    "validation_pk_invalid",
+                    "The record primary key is invalid or already exists.",
+                ),
+            );
+        } else if record.collection().field(column).is_some() {
+            errors.add(
+                column,
+                FieldError::new("validation_not_unique", "Value must be unique"),
+            );
+        }
+    }
+    if errors.is_empty() {
+        return error.into();
+    }
+    errors.into()
+}
+
+/// Fills in what the server sets on a new record: id, generated texts, dates.
+pub(super) fn prepare_create(record: &mut Record, now: DateTime) {
+    record.on_create(now);
+}
+
+/// Sets the dates that follow an update.
+pub(super) fn prepare_update(record: &mut Record, now: DateTime) {
+    record.on_update(now);
+}
