@@ -1,11 +1,23 @@
 //! The only place with SQL: connections, transactions, migrations, queries and the translation of filters.
+//!
+//! [`Store::read`] lends one of many connections for reading. [`Store::write`] hands a job to the one writer, which runs
+//! all jobs that wait in one transaction ([`writer`]). Nothing outside this folder sees SQL or the driver.
 
 mod conn;
 mod dialect;
 mod error;
+mod handle;
+mod options;
+mod pool;
 mod sql;
+mod tx;
+mod writer;
 
 pub use conn::Conn;
 pub use dialect::{Dialect, escape_like};
 pub use error::Error;
+pub use handle::Store;
+pub use options::StoreOptions;
+pub use pool::ReadGuard;
 pub use sql::Sql;
+pub use tx::{AfterCommit, Tx};
