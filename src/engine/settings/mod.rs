@@ -4,6 +4,8 @@
 //! are validated.
 
 mod addresses;
+mod apple;
+mod probes;
 mod validate;
 
 use std::sync::Arc;
@@ -14,6 +16,9 @@ use serde_json::{Map, Value as Json};
 use super::{Engine, Error};
 use crate::base::cipher;
 use crate::store::{Conn, params};
+
+pub use apple::AppleClientSecret;
+pub use probes::{MailProbe, StorageProbe};
 
 /// The id of the row in `_params`.
 const ROW: &str = "settings";
