@@ -1,2 +1,7 @@
 //! The `server` binary: the exit code only.
-fn main() {}
+
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    rotunda::cli::main()
+}

@@ -1,6 +1,7 @@
 //! Answers as JSON text, written straight from records.
 
 use actix_web::HttpResponse;
+use serde::Serialize;
 
 use crate::base::json;
 use crate::engine::records::Page;
@@ -32,7 +33,7 @@ pub(super) fn page(page: &Page, fields: &str) -> Result<HttpResponse, ApiError> 
     out.extend_from_slice(b",\"totalPages\":");
     json::write_i64(&mut out, page.total_pages);
     out.push(b'}');
-    Ok(response::ok_bytes(out))
+    Ok(response::ok(out))
 }
 
 /// One record.
@@ -42,7 +43,7 @@ pub(super) fn page(page: &Page, fields: &str) -> Result<HttpResponse, ApiError> 
 pub(super) fn one(item: &Enriched, fields: &str) -> Result<HttpResponse, ApiError> {
     let mut out = Vec::with_capacity(512);
     record(&mut out, item, picker(fields)?.as_ref());
-    Ok(response::ok_bytes(out))
+    Ok(response::ok(out))
 }
 
 /// The picker of a `fields` parameter; `None` when everything shows.
@@ -53,6 +54,18 @@ pub(super) fn picker(fields: &str) -> Result<Option<FieldPicker>, ApiError> {
     FieldPicker::parse(fields)
         .map(Some)
         .map_err(|error| ApiError::bad_request(error.to_string()))
+}
+
+/// A value, with `fields` picked from it.
+///
+/// # Errors
+/// 400 for a malformed `fields` text.
+pub(super) fn picked(value: &impl Serialize, fields: &str) -> Result<HttpResponse, ApiError> {
+    let value = serde_json::to_value(value).map_err(ApiError::internal)?;
+    Ok(match picker(fields)? {
+        Some(picker) => response::ok_value(&picker.pick(value)),
+        None => response::ok_value(&value),
+    })
 }
 
 /// Writes a record with what its reader may see.

@@ -16,10 +16,10 @@ use crate::base::id::random_string;
 use crate::base::{json, token};
 use crate::engine::auth::{PasswordSignIn, providers};
 use crate::engine::{Engine, context};
-use crate::http::body::BodyData;
+use crate::http::body;
 use crate::http::json as response;
-use crate::http::limits::RateLimits;
-use crate::http::{ApiError, Caller};
+use crate::http::rate::RateLimits;
+use crate::http::{ApiError, BodyLimit, Caller};
 use crate::model::{AuthOptions, Collection, FieldError, FieldErrors, OAuth2Provider, Record};
 
 /// The most bytes of a sign-in body.
@@ -133,7 +133,7 @@ pub(super) async fn auth_methods(
         &["listAuthMethods"],
     )?;
     let methods = methods_of(auth_options(&collection)?);
-    response::picked(&methods, caller.info.query("fields"))
+    encode::picked(&methods, caller.info.query("fields"))
 }
 
 fn methods_of(options: &AuthOptions) -> AuthMethods {
@@ -259,8 +259,7 @@ pub(super) async fn auth_with_password(
             "The collection is not configured to allow password authentication.",
         ));
     }
-    let body = BodyData::read(&request, payload, BODY_BYTES_MAX)
-        .await?
+    let body = body::read(&request, &mut payload.into_inner(), BodyLimit(BODY_BYTES_MAX)).await?
         .fields;
     let form = sign_in_form(&body, &options.password_auth.identity_fields)?;
     caller.info = caller.info.in_context(context::PASSWORD_AUTH).with_body(body);
@@ -377,8 +376,7 @@ pub(super) async fn impersonate(
         .find_record(&collection, &id)
         .await?
         .ok_or_else(|| ApiError::not_found(""))?;
-    let body = BodyData::read(&request, payload, BODY_BYTES_MAX)
-        .await?
+    let body = body::read(&request, &mut payload.into_inner(), BodyLimit(BODY_BYTES_MAX)).await?
         .fields;
     let duration = match body.get("duration") {
         None | Some(Json::Null) => 0,
@@ -437,7 +435,7 @@ pub(super) async fn auth_response(
             let mut out = b"{\"mfaId\":".to_vec();
             json::write_str(&mut out, &pending);
             out.push(b'}');
-            return Ok(response::bytes_with_status(
+            return Ok(response::response(
                 actix_web::http::StatusCode::UNAUTHORIZED,
                 out,
             ));
@@ -471,13 +469,13 @@ pub(super) async fn auth_response(
     json::write_str(&mut out, &token);
     out.push(b'}');
     match encode::picker(info.query("fields"))? {
-        None => Ok(response::ok_bytes(out)),
+        None => Ok(response::ok(out)),
         Some(picker) => {
             let whole = serde_json::from_slice(&out)
                 .map_err(|_| ApiError::internal("the answer is not JSON"))?;
             let mut picked = Vec::with_capacity(out.len());
             json::write_value(&mut picked, &picker.pick(whole));
-            Ok(response::ok_bytes(picked))
+            Ok(response::ok(picked))
         }
     }
 }

@@ -7,9 +7,9 @@ use super::encode;
 use crate::engine::Engine;
 use crate::engine::records::{Input, ListParams};
 use crate::filter::fields::FieldPicker;
-use crate::http::body::BodyData;
-use crate::http::limits::{RateLimits, Subject};
-use crate::http::{ApiError, Caller, query};
+use crate::http::body::{self, BodyData};
+use crate::http::rate::{RateLimits, Subject};
+use crate::http::{ApiError, BodyLimit, Caller, Paging, Query};
 use crate::model::{Collection, FieldKind};
 
 pub(super) fn configure(config: &mut ServiceConfig) {
@@ -76,18 +76,18 @@ pub(super) async fn list_records(
 ) -> Result<HttpResponse, ApiError> {
     let collection = engine.collection(&path)?;
     limit(&engine, &limits, &caller, &request, &collection, &["list"])?;
-    let params = list_params(&caller)?;
+    let params = list_params(&request, &caller)?;
     let page = engine
         .list_records(&caller.info, &collection, &params)
         .await?;
     encode::page(&page, caller.info.query("fields"))
 }
 
-fn list_params(caller: &Caller) -> Result<ListParams, ApiError> {
-    let paging = query::Paging::of(&caller.info.query)?;
+fn list_params(request: &HttpRequest, caller: &Caller) -> Result<ListParams, ApiError> {
+    let paging = Paging::of(&Query::of(request))?;
     Ok(ListParams {
-        page: paging.page,
-        per_page: paging.per_page,
+        page: u64::from(paging.page),
+        per_page: u64::from(paging.per_page),
         skip_total: paging.skip_total,
         filter: caller.info.query("filter").to_owned(),
         sort: caller.info.query("sort").to_owned(),
@@ -242,8 +242,12 @@ async fn read_input(
     payload: Payload,
     collection: &Collection,
 ) -> Result<Input, ApiError> {
-    let body = BodyData::read(request, payload, body_bytes_max(collection)).await?;
-    Ok(input(body, collection))
+    let body = body::read(
+        request,
+        &mut payload.into_inner(),
+        BodyLimit(body_bytes_max(collection)),
+    ).await?;
+    Ok(input(body, collection).await?)
 }
 
 /// Keeps the files that belong to file fields; others are dropped with their temporary files.

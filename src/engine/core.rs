@@ -8,12 +8,13 @@ use super::hooks::{Hooks, RecordHook};
 use super::settings::Settings;
 use super::{Error, auth::AuthCache};
 use crate::base::clock::Clock;
+use crate::base::date::DateTime;
 use crate::base::password::PasswordQueue;
 use crate::blob::Storage;
 use crate::bus::Bus;
-use crate::model::{Collection, Schema};
-use crate::store::Store;
-use crate::store::search::Compiler;
+use crate::model::{Collection, Record, Schema};
+use crate::store::search::{Compiler, Condition};
+use crate::store::{Conn, ReadGuard, Store, records};
 
 /// What an engine is made of.
 pub struct EngineOptions {
@@ -23,6 +24,8 @@ pub struct EngineOptions {
     pub clock: Clock,
     /// The 32 characters that encrypt the settings row, if any.
     pub encryption_key: Option<String>,
+    /// Hash passwords with argon2id, also those that bcrypt hashed before.
+    pub rehash: bool,
 }
 
 /// A cheap handle over the collection engine.
@@ -37,9 +40,9 @@ struct Inner {
     bus: Bus,
     clock: Clock,
     encryption_key: Option<String>,
+    rehash: bool,
     compiler: Compiler,
     passwords: PasswordQueue,
-    schema: ArcSwap<Schema>,
     settings: ArcSwap<Settings>,
     hooks: ArcSwap<Hooks>,
     auth_cache: AuthCache,
@@ -52,10 +55,8 @@ impl Engine {
     /// When a stored collection or the settings row cannot be read.
     pub async fn open(options: EngineOptions) -> Result<Self, Error> {
         let mut conn = options.store.read().await?;
-        let collections = crate::store::collections::load(&mut conn).await?;
         let settings = Settings::load(&mut conn, options.encryption_key.as_deref()).await?;
         drop(conn);
-        let schema = Schema::new(1, collections.into_iter().map(Arc::new));
         let engine = Self {
             inner: Arc::new(Inner {
                 store: options.store,
@@ -63,9 +64,10 @@ impl Engine {
                 bus: options.bus,
                 clock: options.clock,
                 encryption_key: options.encryption_key,
+                rehash: options.rehash,
                 compiler: Compiler::default(),
-                passwords: PasswordQueue::new(),
-                schema: ArcSwap::from_pointee(schema),
+                passwords: PasswordQueue::new()
+                    .map_err(|error| Error::internal("no threads to hash passwords", error))?,
                 settings: ArcSwap::from_pointee(settings),
                 hooks: ArcSwap::from_pointee(Hooks::default()),
                 auth_cache: AuthCache::default(),
@@ -80,13 +82,7 @@ impl Engine {
     /// The collections as they are now.
     #[must_use]
     pub fn schema(&self) -> Arc<Schema> {
-        self.inner.schema.load_full()
-    }
-
-    /// Publishes a new set of collections after its change was committed.
-    pub(super) fn set_schema(&self, schema: Arc<Schema>) {
-        self.inner.auth_cache.clear();
-        self.inner.schema.store(schema);
+        self.inner.store.schema()
     }
 
     /// A collection by id or name.
@@ -94,9 +90,7 @@ impl Engine {
     /// # Errors
     /// `NotFound` with PocketBase's text.
     pub fn collection(&self, id_or_name: &str) -> Result<Arc<Collection>, Error> {
-        self.inner
-            .schema
-            .load()
+        self.schema()
             .find(id_or_name)
             .cloned()
             .ok_or_else(|| Error::NotFound("Missing collection context.".to_owned()))
@@ -140,8 +134,48 @@ impl Engine {
     }
 
     #[must_use]
-    pub fn now(&self) -> chrono::DateTime<chrono::Utc> {
+    pub fn now(&self) -> DateTime {
         self.inner.clock.now()
+    }
+
+    /// A connection to read with.
+    ///
+    /// # Errors
+    /// `Busy` when none gets free in time.
+    pub async fn read(&self) -> Result<ReadGuard, Error> {
+        Ok(self.inner.store.read().await?)
+    }
+
+    /// A record by id, without access rules.
+    ///
+    /// # Errors
+    /// Those of the database.
+    pub async fn find_record(
+        &self,
+        collection: &Arc<Collection>,
+        id: &str,
+    ) -> Result<Option<Record>, Error> {
+        let mut conn = self.read().await?;
+        Ok(records::find(&mut conn, collection, id, &Condition::Always).await?)
+    }
+
+    /// Whether a stored record meets a condition.
+    ///
+    /// # Errors
+    /// Those of the database.
+    pub async fn matches(
+        &self,
+        conn: &mut Conn,
+        record: &Record,
+        condition: &Condition,
+    ) -> Result<bool, Error> {
+        Ok(records::matches(conn, record.collection(), record.id(), condition).await?)
+    }
+
+    /// Whether new password hashes are argon2id and old ones are replaced at sign-in; in a directory that came from
+    /// PocketBase bcrypt stays, so that it can go back.
+    pub(super) fn rehashes(&self) -> bool {
+        self.inner.rehash
     }
 
     pub(super) fn encryption_key(&self) -> Option<&str> {

@@ -6,7 +6,8 @@ use std::sync::Arc;
 use futures_util::future::BoxFuture;
 
 use super::{Engine, Error, RequestInfo, context};
-use crate::model::{Collection, Field, Record, Schema};
+use crate::base::json;
+use crate::model::{Collection, ExportView, Field, Record, Schema, WriteExpand};
 use crate::store::search::Condition;
 use crate::store::{Conn, records};
 
@@ -28,13 +29,57 @@ pub struct Enriched {
 }
 
 /// Expanded relations by field or back-relation name.
-pub type ExpandTree = BTreeMap<String, Expanded>;
+#[derive(Clone, Debug, Default)]
+pub struct ExpandTree(BTreeMap<String, Expanded>);
 
 /// One expanded relation.
 #[derive(Clone, Debug)]
 pub enum Expanded {
     One(Arc<Enriched>),
     Many(Vec<Arc<Enriched>>),
+}
+
+impl Enriched {
+    /// Appends the record as a JSON object with what is expanded below it.
+    pub fn write_json(&self, out: &mut Vec<u8>) {
+        let view = ExportView {
+            with_hidden: self.show_hidden,
+            show_email: self.show_email,
+            expand: self.expand.as_ref().map(|tree| tree as &dyn WriteExpand),
+        };
+        self.record.write_json(out, &view);
+    }
+}
+
+impl WriteExpand for ExpandTree {
+    fn write_json(&self, out: &mut Vec<u8>) {
+        out.push(b'{');
+        for (index, (name, value)) in self.0.iter().enumerate() {
+            if index > 0 {
+                out.push(b',');
+            }
+            json::write_str(out, name);
+            out.push(b':');
+            match value {
+                Expanded::One(record) => record.write_json(out),
+                Expanded::Many(records) => {
+                    out.push(b'[');
+                    for (index, record) in records.iter().enumerate() {
+                        if index > 0 {
+                            out.push(b',');
+                        }
+                        record.write_json(out);
+                    }
+                    out.push(b']');
+                }
+            }
+        }
+        out.push(b'}');
+    }
+
+    fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
 }
 
 /// Requested paths as a tree, so that shared beginnings are fetched once.
@@ -235,7 +280,7 @@ impl Engine {
             } else {
                 Expanded::One(related.swap_remove(0))
             };
-            tree.insert(name.to_owned(), value);
+            tree.0.insert(name.to_owned(), value);
         }
         Ok(true)
     }

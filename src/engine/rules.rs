@@ -16,7 +16,8 @@ impl RequestInfo {
             headers: &self.headers,
             body: &self.body,
             auth: self.auth.as_deref(),
-            now: engine.now(),
+            now: chrono::DateTime::from_timestamp_millis(engine.now().unix_ms())
+                .unwrap_or_default(),
         }
     }
 }

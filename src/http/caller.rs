@@ -82,7 +82,9 @@ async fn identify(request: &HttpRequest) -> Result<Caller, ApiError> {
         token => engine.authenticate(token).await?,
     };
     let settings = engine.settings();
-    let ip = real_ip(request, &settings.trusted_proxy);
+    let ip = real_ip(&settings.trusted_proxy, request.headers(), request.peer_addr())
+        .map(|ip| ip.to_string())
+        .unwrap_or_default();
     if auth
         .as_ref()
         .is_some_and(|record| record.collection().is_superusers())
@@ -120,7 +122,7 @@ fn sent_token(request: &HttpRequest) -> &str {
 
 fn query_map(request: &HttpRequest) -> Map<String, Json> {
     let mut map = Map::new();
-    for (name, value) in Query::parse(request.query_string()).pairs() {
+    for (name, value) in Query::of(request).first_values() {
         map.entry(name.to_owned())
             .or_insert_with(|| Json::String(value.to_owned()));
     }

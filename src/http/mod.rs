@@ -1,1 +1,20 @@
-//! The edge kit: extractors, errors, middleware, SSE framing, paging.
+//! The edge kit: errors, middleware, bodies, query strings, SSE framing, ranges. Knows HTTP, not the application.
+
+pub mod body;
+pub mod caller;
+pub mod download;
+pub mod error;
+pub mod form;
+pub mod gzip;
+pub mod json;
+pub mod limit;
+pub mod proxy;
+pub mod query;
+pub mod range;
+pub mod rate;
+
+pub use body::{BodyData, UploadedFile};
+pub use caller::Caller;
+pub use error::ApiError;
+pub use limit::BodyLimit;
+pub use query::{Paging, Query};

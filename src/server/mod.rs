@@ -1,1 +1,136 @@
 //! Assembly: opens the parts in order, mounts routes, starts, drains and stops.
+
+mod install;
+mod routes;
+
+use std::net::{SocketAddr, TcpListener};
+use std::time::Duration;
+
+use actix_web::dev::ServerHandle;
+use actix_web::web::Data;
+use actix_web::{App, HttpServer};
+use anyhow::Context as _;
+
+use crate::api::realtime::{Clients, Dispatcher};
+use crate::base::clock::Clock;
+use crate::blob::Storage;
+use crate::blob::thumb::Thumbs;
+use crate::bus::{Bus, BusOptions};
+use crate::config::Config;
+use crate::engine::{Engine, EngineOptions};
+use crate::http::rate::RateLimits;
+use crate::http::middleware::Edge;
+use crate::store::{Store, StoreOptions};
+
+/// How long open requests get when the server stops.
+const DRAIN_S: u64 = 1;
+/// How often idle event logs are trimmed.
+const SWEEP: Duration = Duration::from_secs(60);
+
+/// A running server.
+pub struct Running {
+    pub addr: SocketAddr,
+    pub engine: Engine,
+    handle: ServerHandle,
+    task: tokio::task::JoinHandle<std::io::Result<()>>,
+}
+
+impl Running {
+    /// Stops accepting, lets open requests end for a moment, and closes the database.
+    ///
+    /// # Errors
+    /// When the database cannot be closed cleanly.
+    pub async fn stop(self) -> anyhow::Result<()> {
+        self.handle.stop(true).await;
+        let _ = self.task.await;
+        self.engine
+            .store()
+            .close()
+            .await
+            .context("the database did not close cleanly")
+    }
+
+    /// A handle to stop accepting with.
+    #[must_use]
+    pub fn handle(&self) -> ServerHandle {
+        self.handle.clone()
+    }
+}
+
+/// Opens a data directory as an engine, without serving it.
+///
+/// # Errors
+/// When the directory cannot be used.
+pub async fn open(config: &Config) -> anyhow::Result<Engine> {
+    let store = Store::open(StoreOptions {
+        query_timeout: config.query_timeout,
+        ..StoreOptions::new(&config.dir)
+    })
+    .await
+    .with_context(|| format!("cannot open the data directory {}", config.dir.display()))?;
+    let rehash = !store.was_made_by_pocketbase();
+    let files = Storage::local(config.dir.join("storage"));
+    Engine::open(EngineOptions {
+        store,
+        files,
+        bus: Bus::new(BusOptions::default()),
+        clock: Clock::system(),
+        encryption_key: config.encryption_key.clone(),
+        rehash,
+    })
+    .await
+    .context("cannot load the collections and settings")
+}
+
+/// Serves a data directory on a bound listener. Must run inside an actix system.
+///
+/// # Errors
+/// When the directory or the listener cannot be used.
+pub async fn start(config: &Config, listener: TcpListener) -> anyhow::Result<Running> {
+    let engine = open(config).await?;
+    let addr = listener.local_addr()?;
+    let clients = Clients::default();
+    engine.register_hook(std::sync::Arc::new(Dispatcher::start(
+        engine.clone(),
+        clients.clone(),
+    )));
+    sweep(engine.bus().clone());
+    let shared = routes::Shared {
+        engine: Data::new(engine.clone()),
+        clients: Data::new(clients),
+        limits: Data::new(RateLimits::default()),
+        thumbs: Data::new(Thumbs::default()),
+        public: routes::Public::of(config),
+    };
+    let edge = Edge::new(&config.origins);
+    let server = HttpServer::new(move || {
+        let shared = shared.clone();
+        App::new()
+            .wrap(edge.clone())
+            .configure(move |app| routes::mount(app, &shared))
+    })
+    .workers(config.workers)
+    .shutdown_timeout(DRAIN_S)
+    .disable_signals()
+    .keep_alive(Duration::from_secs(75))
+    .listen(listener)?
+    .run();
+    let handle = server.handle();
+    Ok(Running {
+        addr,
+        engine,
+        handle,
+        task: tokio::spawn(server),
+    })
+}
+
+fn sweep(bus: Bus) {
+    tokio::spawn(async move {
+        loop {
+            tokio::time::sleep(SWEEP).await;
+            bus.sweep(tokio::time::Instant::now());
+        }
+    });
+}
+
+pub use install::install_link;

@@ -9,7 +9,11 @@ mod error;
 mod handle;
 mod options;
 mod pool;
+pub mod records;
+mod rows;
+pub mod search;
 mod sql;
+mod texts;
 mod tx;
 mod writer;
 

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use crate::base::password;
+use crate::base::password::{self, PasswordError, Scheme};
 use crate::base::text::is_email;
 use crate::engine::{Engine, Error};
 use crate::model::{Collection, Record, Value};
@@ -31,10 +31,10 @@ impl Engine {
             let mut conn = self.store().read().await?;
             find_identity(&mut conn, collection, form).await?
         };
-        let busy = |error: password::Busy| Error::Busy(error.to_string());
+        let busy = |error: PasswordError| Error::Busy(error.to_string());
         let Some(record) = found else {
             self.passwords()
-                .verify_dummy(form.password.clone())
+                .verify_dummy(form.password.clone(), self.scheme(0))
                 .await
                 .map_err(busy)?;
             return Ok(None);
@@ -48,7 +48,7 @@ impl Engine {
         if !fits {
             return Ok(None);
         }
-        if self.rehashes() && password::needs_rehash(&hash) {
+        if self.rehashes() && password::needs_rehash(&hash, Scheme::Argon2id) {
             return self.rehash(record, form.password.clone()).await.map(Some);
         }
         Ok(Some(record))
@@ -81,19 +81,28 @@ impl Engine {
         plain: &str,
         cost: i64,
     ) -> Result<String, Error> {
-        let busy = |error: password::Busy| Error::Busy(error.to_string());
+        self.passwords()
+            .hash(plain.to_owned(), self.scheme(cost))
+            .await
+            .map_err(|error| match error {
+                PasswordError::Busy => Error::Busy(error.to_string()),
+                PasswordError::Unhashable => Error::bad_request(error.to_string()),
+            })
+    }
+
+    fn scheme(&self, cost: i64) -> Scheme {
         if self.rehashes() {
-            self.passwords().hash(plain.to_owned()).await.map_err(busy)
-        } else {
-            let cost = u32::try_from(cost).unwrap_or(0).clamp(4, 31);
-            let cost = if cost == 4 { 10 } else { cost };
-            self.passwords()
-                .hash_bcrypt(plain.to_owned(), cost)
-                .await
-                .map_err(busy)
+            return Scheme::Argon2id;
+        }
+        let cost = u32::try_from(cost).ok().filter(|cost| *cost > 0);
+        Scheme::Bcrypt {
+            cost: cost.unwrap_or(BCRYPT_COST),
         }
     }
 }
+
+/// What PocketBase uses where a field says nothing.
+const BCRYPT_COST: u32 = 10;
 
 async fn find_identity(
     conn: &mut Conn,

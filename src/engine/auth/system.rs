@@ -114,7 +114,7 @@ impl RecordHook for Dependents {
 }
 
 async fn remove_dependents(event: &mut RecordEvent<'_>, name: &str) -> Result<(), Error> {
-    let schema = event.engine.schema_in(event.tx);
+    let schema = Arc::clone(event.tx.schema());
     let Some(dependents) = schema.find(name) else {
         return Ok(());
     };
@@ -169,7 +169,7 @@ impl RecordHook for References {
 }
 
 async fn check_reference(event: &mut RecordEvent<'_>) -> Result<(), Error> {
-    let schema = event.engine.schema_in(event.tx);
+    let schema = Arc::clone(event.tx.schema());
     let refuse = |field: &str, code: &str, message: &str| {
         Err(FieldErrors::one(field, FieldError::new(code, message)).into())
     };

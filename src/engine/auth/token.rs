@@ -39,9 +39,7 @@ impl Engine {
         claims.insert("id".into(), record.id().into());
         claims.insert("type".into(), kind.claim().into());
         let key = format!("{}{}", record.text("tokenKey"), config.secret);
-        let expires = self.now().timestamp() + lifetime_s.unwrap_or(config.duration);
-        claims.insert("exp".into(), expires.into());
-        token::sign(&claims, &key)
+        token::sign(claims, &key, self.now(), lifetime_s.unwrap_or(config.duration))
             .map_err(|error| Error::internal("failed to sign a token", error))
     }
 
@@ -75,7 +73,7 @@ impl Engine {
     /// Those of the database.
     pub async fn authenticate(&self, token: &str) -> Result<Option<Arc<Record>>, Error> {
         let key = digest(token);
-        let now = self.now().timestamp();
+        let now = self.now().unix();
         let generation = match self.auth_cache().get(&key, now) {
             Ok(record) => return Ok(Some(record)),
             Err(generation) => generation,
@@ -128,7 +126,7 @@ impl Engine {
             return Ok(None);
         };
         let key = format!("{}{}", record.text("tokenKey"), auth.token(kind).secret);
-        match token::verify(token, &key, self.now().timestamp()) {
+        match token::verify(token, &key, self.now()) {
             Ok(claims) => Ok(Some((record, claims))),
             Err(_) => Ok(None),
         }

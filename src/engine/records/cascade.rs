@@ -18,7 +18,7 @@ pub(super) fn references<'e>(
     event: &'e mut RecordEvent<'_>,
 ) -> BoxFuture<'e, Result<(), Error>> {
     Box::pin(async move {
-        let schema = event.engine.schema_in(event.tx);
+        let schema = Arc::clone(event.tx.schema());
         let target = Arc::clone(event.record.collection());
         let mut owners: Vec<&Arc<Collection>> = schema
             .iter()
@@ -90,7 +90,7 @@ async fn one_reference(
         Value::Text(left.into_iter().next().unwrap_or_default())
     };
     record.set(&field.name, value);
-    prepare_update(&mut record, engine.date_now());
+    prepare_update(&mut record, engine.now());
     engine
         .run(event.tx, Op::Update, record, event.request.clone(), false)
         .await?;

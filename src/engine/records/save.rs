@@ -42,10 +42,10 @@ impl Engine {
     /// As [`Engine::save_in`].
     pub async fn save(&self, tx: &mut Tx, mut record: Record) -> Result<Record, Error> {
         let op = if record.is_new() {
-            prepare_create(&mut record, self.date_now());
+            prepare_create(&mut record, self.now());
             Op::Create
         } else {
-            prepare_update(&mut record, self.date_now());
+            prepare_update(&mut record, self.now());
             Op::Update
         };
         record.validate()?;
@@ -140,7 +140,7 @@ pub(in crate::engine) async fn finish(
 }
 
 async fn validate(event: &mut RecordEvent<'_>) -> Result<(), Error> {
-    let schema = event.engine.schema_in(event.tx);
+    let schema = Arc::clone(event.tx.schema());
     let mut errors = event.record.validate().err().unwrap_or_default();
     check_relations(event.tx, &schema, &event.record, &mut errors).await?;
     errors.into_result()?;
@@ -239,7 +239,7 @@ async fn auth_invariants(event: &mut RecordEvent<'_>) -> Result<(), Error> {
         }
         return Ok(());
     }
-    let schema = event.engine.schema_in(event.tx);
+    let schema = Arc::clone(event.tx.schema());
     let id = event.record.id().to_owned();
     for other in schema.iter() {
         if other.is_auth() && other.id != event.record.collection().id {

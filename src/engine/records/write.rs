@@ -96,7 +96,7 @@ impl Engine {
         input: Input,
     ) -> Result<Record, Error> {
         check_writable(collection, collection.create_rule.as_deref(), request)?;
-        let schema = self.schema_in(tx);
+        let schema = Arc::clone(tx.schema());
         let draft = self
             .draft_create(tx, &schema, request, collection, input)
             .await?;
@@ -143,7 +143,7 @@ impl Engine {
                     let draft = if now.values() == seen {
                         draft
                     } else {
-                        let schema = engine.schema_in(tx);
+                        let schema = Arc::clone(tx.schema());
                         engine
                             .draft_update(tx, &schema, &request, now, input)
                             .await?
@@ -171,7 +171,7 @@ impl Engine {
         input: Input,
     ) -> Result<Record, Error> {
         check_writable(collection, collection.update_rule.as_deref(), request)?;
-        let schema = self.schema_in(tx);
+        let schema = Arc::clone(tx.schema());
         let found = find(tx, collection, id).await?;
         let draft = self
             .draft_update(tx, &schema, request, found, input)
@@ -225,7 +225,7 @@ impl Engine {
         id: &str,
     ) -> Result<(), Error> {
         check_writable(collection, collection.delete_rule.as_deref(), request)?;
-        let schema = self.schema_in(tx);
+        let schema = Arc::clone(tx.schema());
         let condition = hide_refusal(self.rule_condition(
             &schema,
             collection,
@@ -283,7 +283,7 @@ impl Engine {
                 access = Access::Manager;
             }
         }
-        prepare_create(&mut draft.record, self.date_now());
+        prepare_create(&mut draft.record, self.now());
         let mut errors = draft.form_errors(access);
         if errors.is_empty() {
             errors = draft.record.validate().err().unwrap_or_default();
@@ -326,7 +326,7 @@ impl Engine {
                 access = Access::Manager;
             }
         }
-        prepare_update(&mut draft.record, self.date_now());
+        prepare_update(&mut draft.record, self.now());
         let mut errors = draft.form_errors(access);
         if errors.is_empty() && draft.needs_old_password(access) {
             errors = self.check_old_password(&draft).await?;

@@ -96,7 +96,7 @@ impl RateLimits {
             window.left = max;
         }
         if window.left <= 0 {
-            return Err(ApiError::too_many(""));
+            return Err(ApiError::too_many());
         }
         window.left -= 1;
         Ok(())

@@ -1,0 +1,156 @@
+//! `/api/files`: tokens for protected files, and downloads with thumbs and ranges.
+
+use actix_web::web::{Data, Path, ServiceConfig};
+use actix_web::{HttpRequest, HttpResponse, web};
+
+use super::records::limit;
+use crate::base::json;
+use crate::blob::thumb::{self, Thumbs};
+use crate::engine::{Engine, context};
+use crate::http::json as response;
+use crate::http::rate::RateLimits;
+use crate::http::{ApiError, Caller, download};
+use crate::model::{Field, FileOptions, Record, TokenKind, Value};
+
+/// The size that every image offers, as in PocketBase.
+const DEFAULT_THUMB: &str = "100x100";
+
+pub(super) fn configure(config: &mut ServiceConfig) {
+    config
+        .route("/files/token", web::post().to(file_token))
+        .service(
+            web::resource("/files/{collection}/{record}/{name}")
+                .route(web::get().to(download_file))
+                .route(web::head().to(download_file)),
+        );
+}
+
+/// A short-lived token that opens protected files.
+#[utoipa::path(post, path = "/api/files/token", tag = "files",
+    responses((status = 200, description = "The token"), (status = 401, description = "Not signed in")))]
+pub(super) async fn file_token(
+    engine: Data<Engine>,
+    caller: Caller,
+) -> Result<HttpResponse, ApiError> {
+    let record = caller.require_auth()?;
+    let token = engine.sign_token(
+        record,
+        TokenKind::File,
+        None,
+        crate::engine::auth::TokenClaims::new(),
+    )?;
+    let mut out = b"{\"token\":".to_vec();
+    json::write_str(&mut out, &token);
+    out.push(b'}');
+    Ok(response::ok(out))
+}
+
+/// A record's file, or a thumb of it.
+#[utoipa::path(get, path = "/api/files/{collection}/{record}/{name}", tag = "files",
+    params(("collection" = String, Path, description = "Name or id"), ("record" = String, Path, description = "Record id"),
+        ("name" = String, Path, description = "File name as in the record"),
+        ("thumb" = Option<String>, Query, description = "One of the field's sizes, or 100x100"),
+        ("token" = Option<String>, Query, description = "A file token, for protected files"),
+        ("download" = Option<bool>, Query, description = "Answer as an attachment")),
+    responses((status = 200, description = "The file"), (status = 206, description = "The range"), (status = 404, description = "No such file, or hidden")))]
+pub(super) async fn download_file(
+    engine: Data<Engine>,
+    limits: Data<RateLimits>,
+    thumbs: Data<Thumbs>,
+    caller: Caller,
+    path: Path<(String, String, String)>,
+    request: HttpRequest,
+) -> Result<HttpResponse, ApiError> {
+    let (collection, id, name) = path.into_inner();
+    let hidden = || ApiError::not_found("");
+    let collection = engine.collection(&collection).map_err(|_| hidden())?;
+    limit(&engine, &limits, &caller, &request, &collection, &["file"])?;
+    let record = engine
+        .find_record(&collection, &id)
+        .await?
+        .ok_or_else(hidden)?;
+    let field = file_field(&record, &name).ok_or_else(hidden)?;
+    let options = field.as_file().ok_or_else(hidden)?;
+    if options.protected && !may_open(&engine, &caller, &record).await? {
+        return Err(hidden());
+    }
+    let folder = if collection.is_view() {
+        engine
+            .view_file_folder(&collection, &field.name, &name)
+            .await?
+            .ok_or_else(hidden)?
+    } else {
+        format!("{}/{id}", collection.id)
+    };
+    let original = format!("{folder}/{name}");
+    let (key, served_name) =
+        match thumb_of(&engine, &thumbs, options, &caller, &folder, &name).await {
+            Some(thumb) => thumb,
+            None => (original, name),
+        };
+    download::serve(&request, engine.files(), &key, &served_name).await
+}
+
+fn file_field<'a>(record: &'a Record, name: &str) -> Option<&'a Field> {
+    record.collection().fields().iter().find(|field| {
+        field.as_file().is_some()
+            && record
+                .get(&field.name)
+                .into_iter()
+                .flat_map(Value::items)
+                .any(|item| item == name)
+    })
+}
+
+/// A protected file opens to whom the view rule shows the record, by file token.
+async fn may_open(engine: &Engine, caller: &Caller, record: &Record) -> Result<bool, ApiError> {
+    let mut conn = engine.read().await?;
+    let auth = engine
+        .record_of_token(&mut conn, caller.info.query("token"), &[TokenKind::File])
+        .await?
+        .map(|(record, _)| record)
+        .filter(|auth| {
+            !auth.collection().is_superusers()
+                || engine.settings().superuser_ip_allowed(&caller.ip)
+        });
+    let mut info = caller.info.in_context(context::PROTECTED_FILE);
+    info.auth = auth.map(std::sync::Arc::new);
+    let schema = engine.schema();
+    let rule = record.collection().view_rule.as_deref();
+    Ok(engine
+        .can_access(&mut conn, &schema, record, rule, &info)
+        .await
+        .unwrap_or(false))
+}
+
+/// Key and name of the wanted thumb, made if it is not there yet; `None` falls back to the original.
+async fn thumb_of(
+    engine: &Engine,
+    thumbs: &Thumbs,
+    options: &FileOptions,
+    caller: &Caller,
+    folder: &str,
+    name: &str,
+) -> Option<(String, String)> {
+    let wanted = caller.info.query("thumb");
+    let offered = wanted == DEFAULT_THUMB
+        || options
+            .thumbs
+            .as_ref()
+            .is_some_and(|sizes| sizes.iter().any(|size| size == wanted));
+    if wanted.is_empty() || !offered {
+        return None;
+    }
+    let size = thumb::Size::parse(wanted)?;
+    let served = format!("{wanted}_{name}");
+    let key = format!("{folder}/thumbs_{name}/{served}");
+    let original = format!("{folder}/{name}");
+    match thumbs.ensure(engine.files(), &original, &key, size).await {
+        Ok(true) => Some((key, served)),
+        Ok(false) => None,
+        Err(error) => {
+            tracing::debug!(%error, file.key = %original, "no thumb, the original is served");
+            None
+        }
+    }
+}

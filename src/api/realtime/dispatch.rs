@@ -1,0 +1,378 @@
+//! From a committed write to the bytes each subscriber gets.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+use bytes::Bytes;
+use futures_util::future::BoxFuture;
+use tokio::sync::mpsc;
+
+use super::clients::{Audience, Clients};
+use crate::api::encode;
+use crate::bus::SubscriberHandle;
+use crate::engine::hooks::{Committed, Next, Op, RecordEvent, RecordHook, Stage};
+use crate::engine::{Engine, Error, RequestInfo, context};
+use crate::filter::fields::FieldPicker;
+use crate::model::{Collection, Record, Schema};
+use crate::store::Conn;
+use crate::store::search::Condition;
+
+/// The most committed writes that may wait for their rules to be asked. Beyond it clients are cut off and come back,
+/// since writers never wait for readers.
+const BACKLOG_MAX: usize = 20_000;
+
+/// The record hook behind `/api/realtime`.
+pub struct Dispatcher {
+    clients: Clients,
+    queue: mpsc::UnboundedSender<Work>,
+    waiting: Arc<AtomicUsize>,
+}
+
+enum Work {
+    /// A create or update, to be checked against the rules now.
+    Changed(Committed),
+    /// Messages of a delete, prepared while the record was still there.
+    Prepared(Vec<Prepared>),
+}
+
+struct Prepared {
+    frame: Bytes,
+    handles: Vec<SubscriberHandle>,
+}
+
+impl Dispatcher {
+    /// Starts the task that checks and delivers; it ends with the last handle of the dispatcher.
+    #[must_use]
+    pub fn start(engine: Engine, clients: Clients) -> Self {
+        let (queue, mut work) = mpsc::unbounded_channel();
+        let waiting = Arc::new(AtomicUsize::new(0));
+        let (counter, listeners) = (Arc::clone(&waiting), clients.clone());
+        tokio::spawn(async move {
+            while let Some(work) = work.recv().await {
+                counter.fetch_sub(1, Ordering::Relaxed);
+                match work {
+                    Work::Prepared(messages) => deliver(&engine, &messages),
+                    Work::Changed(event) => {
+                        match changed(&engine, &listeners, &event).await {
+                            Ok(messages) => deliver(&engine, &messages),
+                            Err(error) => {
+                                tracing::error!(error = %error, record.id = event.record.id(),
+                                    "realtime subscribers miss an event");
+                                listeners.close_all();
+                            }
+                        }
+                    }
+                }
+            }
+        });
+        Self {
+            clients,
+            queue,
+            waiting,
+        }
+    }
+
+    fn push(&self, work: Work) {
+        if self.waiting.fetch_add(1, Ordering::Relaxed) >= BACKLOG_MAX {
+            self.waiting.fetch_sub(1, Ordering::Relaxed);
+            tracing::warn!("realtime falls behind, clients are cut off");
+            self.clients.close_all();
+            return;
+        }
+        if self.queue.send(work).is_err() {
+            self.waiting.fetch_sub(1, Ordering::Relaxed);
+        }
+    }
+}
+
+fn deliver(engine: &Engine, messages: &[Prepared]) {
+    for message in messages {
+        engine.bus().deliver(&message.handles, &message.frame);
+    }
+}
+
+async fn changed(
+    engine: &Engine,
+    clients: &Clients,
+    event: &Committed,
+) -> Result<Vec<Prepared>, Error> {
+    if !clients.any(&topics(&event.record)) {
+        return Ok(Vec::new());
+    }
+    let mut conn = engine.read().await?;
+    let schema = engine.schema();
+    prepare(engine, &mut conn, &schema, clients, &event.record, event.op).await
+}
+
+impl RecordHook for Dispatcher {
+    /// As late as possible, so that deletes are prepared when all other hooks have agreed.
+    fn priority(&self) -> i32 {
+        99
+    }
+
+    fn handle<'a>(
+        &'a self,
+        stage: Stage,
+        event: &'a mut RecordEvent<'_>,
+        next: Next<'a>,
+    ) -> BoxFuture<'a, Result<(), Error>> {
+        let skip = stage != Stage::Write
+            || event.op != Op::Delete
+            || !self.clients.any(&topics(&event.record));
+        if skip {
+            return next.run(event);
+        }
+        Box::pin(async move {
+            let schema = Arc::clone(event.tx.schema());
+            let record = Arc::new(event.record.clone());
+            let engine = event.engine.clone();
+            let messages = prepare(
+                &engine,
+                event.tx,
+                &schema,
+                &self.clients,
+                &record,
+                Op::Delete,
+            )
+            .await?;
+            next.run(event).await?;
+            if messages.is_empty() {
+                return Ok(());
+            }
+            let (queue, waiting) = (self.queue.clone(), Arc::clone(&self.waiting));
+            event.tx.on_commit(Box::new(move || {
+                waiting.fetch_add(1, Ordering::Relaxed);
+                if queue.send(Work::Prepared(messages)).is_err() {
+                    waiting.fetch_sub(1, Ordering::Relaxed);
+                }
+            }));
+            Ok(())
+        })
+    }
+
+    fn committed(&self, _engine: &Engine, event: &Committed) {
+        match event.op {
+            Op::Update if event.record.collection().is_auth() => {
+                self.clients.auth_changed(&event.record);
+            }
+            Op::Delete if event.record.collection().is_auth() => {
+                self.clients.auth_ended(|own| {
+                    own.id() == event.record.id()
+                        && own.collection().id == event.record.collection().id
+                });
+            }
+            _ => {}
+        }
+        if event.op != Op::Delete && self.clients.any(&topics(&event.record)) {
+            self.push(Work::Changed(event.clone()));
+        }
+    }
+}
+
+/// The topics that a record's events go to; those of the record itself come first.
+fn topics(record: &Record) -> [String; 6] {
+    let collection = record.collection();
+    let (id, name, record_id) = (&collection.id, &collection.name, record.id());
+    [
+        format!("{name}/{record_id}"),
+        format!("{id}/{record_id}"),
+        format!("{name}/*"),
+        format!("{id}/*"),
+        name.clone(),
+        id.clone(),
+    ]
+}
+
+/// What distinguishes the encodings of one event.
+#[derive(Clone, PartialEq, Eq, Hash)]
+struct ViewKey {
+    show_hidden: bool,
+    show_email: bool,
+    expand: String,
+    fields: String,
+    /// Expanded relations depend on who asks.
+    identity: Option<(String, String)>,
+}
+
+/// One event while it is prepared: answers of rules and encodings by what they depend on.
+struct Preparation<'a> {
+    engine: &'a Engine,
+    schema: &'a Schema,
+    record: &'a Arc<Record>,
+    op: Op,
+    allowed: HashMap<Vec<u8>, bool>,
+    encoded: HashMap<ViewKey, Bytes>,
+}
+
+async fn prepare(
+    engine: &Engine,
+    conn: &mut Conn,
+    schema: &Schema,
+    clients: &Clients,
+    record: &Arc<Record>,
+    op: Op,
+) -> Result<Vec<Prepared>, Error> {
+    let collection = record.collection();
+    let mut preparation = Preparation {
+        engine,
+        schema,
+        record,
+        op,
+        allowed: HashMap::new(),
+        encoded: HashMap::new(),
+    };
+    let mut messages = Vec::new();
+    for (index, topic) in topics(record).iter().enumerate() {
+        let rule = if index < 2 {
+            collection.view_rule.as_deref()
+        } else {
+            collection.list_rule.as_deref()
+        };
+        for audience in clients.audiences(topic) {
+            if let Some(message) = preparation.message(conn, &audience, rule).await? {
+                messages.push(message);
+            }
+        }
+    }
+    Ok(messages)
+}
+
+impl Preparation<'_> {
+    async fn message(
+        &mut self,
+        conn: &mut Conn,
+        audience: &Audience,
+        rule: Option<&str>,
+    ) -> Result<Option<Prepared>, Error> {
+        let subscription = &audience.subscription;
+        let request = RequestInfo {
+            context: context::REALTIME,
+            method: "GET".into(),
+            query: Arc::clone(&subscription.query),
+            headers: Arc::clone(&subscription.headers),
+            body: Arc::default(),
+            auth: audience.auth.clone(),
+        };
+        let Some(condition) = self.condition(rule, &request) else {
+            return Ok(None);
+        };
+        if !self.is_allowed(conn, &condition).await? {
+            return Ok(None);
+        }
+        let data = self.encode(conn, audience, &request).await?;
+        let mut frame = Vec::with_capacity(subscription.name.len() + data.len() + 20);
+        frame.extend_from_slice(b"event:");
+        // A name with a line break would forge fields of the stream.
+        frame.extend(
+            subscription
+                .name
+                .bytes()
+                .filter(|byte| !matches!(byte, b'\r' | b'\n')),
+        );
+        frame.extend_from_slice(b"\ndata:");
+        frame.extend_from_slice(&data);
+        frame.extend_from_slice(b"\n\n");
+        Ok(Some(Prepared {
+            frame: frame.into(),
+            handles: audience.handles.clone(),
+        }))
+    }
+
+    /// The rule and the client's own filter; `None` when nothing can fit.
+    fn condition(&self, rule: Option<&str>, request: &RequestInfo) -> Option<Condition> {
+        let collection: &Arc<Collection> = self.record.collection();
+        let allowed = self
+            .engine
+            .rule_condition(self.schema, collection, rule, request)
+            .ok()?;
+        let filter = request.query("filter");
+        if filter.is_empty() {
+            return Some(allowed);
+        }
+        let probes = ["@collection.", "@request."]
+            .iter()
+            .any(|field| filter.contains(field));
+        if probes && !request.is_superuser() {
+            return None;
+        }
+        let wanted = self
+            .engine
+            .condition(self.schema, collection, filter, Some(request), false)
+            .ok()?;
+        Some(allowed.and(wanted))
+    }
+
+    async fn is_allowed(&mut self, conn: &mut Conn, condition: &Condition) -> Result<bool, Error> {
+        match condition {
+            Condition::Always => return Ok(true),
+            Condition::Never => return Ok(false),
+            _ => {}
+        }
+        let key = condition.key();
+        if let Some(known) = self.allowed.get(&key) {
+            return Ok(*known);
+        }
+        let found = self.engine.matches(conn, self.record, condition).await?;
+        self.allowed.insert(key, found);
+        Ok(found)
+    }
+
+    async fn encode(
+        &mut self,
+        conn: &mut Conn,
+        audience: &Audience,
+        request: &RequestInfo,
+    ) -> Result<Bytes, Error> {
+        let expand = audience.subscription.option("expand");
+        let fields = audience.subscription.option("fields");
+        let mut enriched = self
+            .engine
+            .enrich(
+                conn,
+                self.schema,
+                vec![Record::clone(self.record)],
+                request,
+                "",
+            )
+            .await?;
+        let key = ViewKey {
+            show_hidden: request.is_superuser(),
+            show_email: enriched.first().is_some_and(|item| item.show_email),
+            expand: expand.to_owned(),
+            fields: fields.to_owned(),
+            identity: request
+                .auth
+                .as_ref()
+                .filter(|_| !expand.is_empty())
+                .map(|auth| (auth.collection().id.clone(), auth.id().to_owned())),
+        };
+        if let Some(data) = self.encoded.get(&key) {
+            return Ok(data.clone());
+        }
+        if !expand.is_empty() {
+            enriched = self
+                .engine
+                .enrich(
+                    conn,
+                    self.schema,
+                    vec![Record::clone(self.record)],
+                    request,
+                    expand,
+                )
+                .await?;
+        }
+        let mut data = b"{\"record\":".to_vec();
+        if let Some(item) = enriched.first() {
+            // A `fields` text that cannot be parsed counts as none, as in PocketBase.
+            let picker = FieldPicker::parse(fields).ok().filter(|_| !fields.is_empty());
+            encode::record(&mut data, item, picker.as_ref());
+        }
+        data.extend_from_slice(b",\"action\":\"");
+        data.extend_from_slice(self.op.as_str().as_bytes());
+        data.extend_from_slice(b"\"}");
+        let data = Bytes::from(data);
+        self.encoded.insert(key, data.clone());
+        Ok(data)
+    }
+}

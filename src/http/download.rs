@@ -1,0 +1,1 @@
+//! Serving stored files: content type and disposition, ranges, conditions.
