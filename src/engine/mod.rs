@@ -5,8 +5,10 @@
 //! callbacks) -> commit -> events -> answer. Nothing above this layer reaches tables in another way.
 
 pub mod auth;
+mod checks;
 pub mod collections;
 mod core;
+pub mod crons;
 mod error;
 mod expand;
 mod files;
