@@ -257,6 +257,26 @@ fn excerpts_end_after_so_many_characters() {
 }
 
 #[test]
+fn html_too_deep_or_too_long_is_looked_at_no_further() {
+    assert_eq!(
+        excerpt("5", &("a".to_owned() + &"<div>".repeat(512) + "b")),
+        "a b"
+    );
+    assert_eq!(
+        excerpt("5", &("a".to_owned() + &"<div>".repeat(513) + "b")),
+        "a"
+    );
+    assert_eq!(
+        excerpt("5", &("a".to_owned() + &"<br>".repeat(99_998) + "b")),
+        "ab"
+    );
+    assert_eq!(
+        excerpt("5", &("a".to_owned() + &"<br>".repeat(99_999) + "b")),
+        "a"
+    );
+}
+
+#[test]
 fn hostile_html_takes_bounded_time_and_stack() {
     for html in [
         "<div>".repeat(100_000),
