@@ -2,10 +2,11 @@
 
 pub mod body;
 pub mod error;
-pub mod form;
+mod form;
 pub mod gzip;
 pub mod json;
 pub mod limit;
+pub mod middleware;
 pub mod proxy;
 pub mod query;
 pub mod range;
