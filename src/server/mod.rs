@@ -124,7 +124,7 @@ fn sweep(bus: Bus) {
     tokio::spawn(async move {
         loop {
             tokio::time::sleep(SWEEP).await;
-            bus.sweep(tokio::time::Instant::now());
+            bus.sweep(std::time::Instant::now());
         }
     });
 }
