@@ -10,7 +10,8 @@ use crate::engine::{Engine, context};
 use crate::http::json as response;
 use crate::http::rate::RateLimits;
 use crate::http::{ApiError, Caller, download};
-use crate::model::{Field, FileOptions, Record, TokenKind, Value};
+use crate::model::field::FileOptions;
+use crate::model::{Field, Record, TokenKind, Value};
 
 /// The size that every image offers, as in PocketBase.
 const DEFAULT_THUMB: &str = "100x100";

@@ -3,14 +3,17 @@
 use actix_web::web::{Data, Path, Payload, ServiceConfig};
 use actix_web::{HttpRequest, HttpResponse, web};
 
+use tokio::io::AsyncReadExt;
+
 use super::encode;
+use crate::blob::{mime, name};
 use crate::engine::Engine;
 use crate::engine::records::{Input, ListParams};
 use crate::filter::fields::FieldPicker;
-use crate::http::body::{self, BodyData};
+use crate::http::body::{self, BodyData, UploadedFile};
 use crate::http::rate::{RateLimits, Subject};
 use crate::http::{ApiError, BodyLimit, Caller, Paging, Query};
-use crate::model::{Collection, FieldKind};
+use crate::model::{Collection, FieldKind, Upload, UploadSource};
 
 pub(super) fn configure(config: &mut ServiceConfig) {
     config
@@ -247,22 +250,54 @@ async fn read_input(
         &mut payload.into_inner(),
         BodyLimit(body_bytes_max(collection)),
     ).await?;
-    Ok(input(body, collection).await?)
+    input(body, collection).await
 }
 
 /// Keeps the files that belong to file fields; others are dropped with their temporary files.
-pub(super) fn input(body: BodyData, collection: &Collection) -> Input {
+pub(super) async fn input(
+    body: BodyData,
+    collection: &Collection,
+) -> Result<Input, ApiError> {
     let mut uploads = Vec::new();
     for (key, file) in body.files {
         let field = collection
             .field_of_key(&key)
             .filter(|field| field.as_file().is_some() && !key.ends_with('-'));
         if let Some(field) = field {
-            uploads.push((key, file.into_upload(&field.name)));
+            let upload = upload(field.name.clone(), file).await?;
+            uploads.push((key, upload));
         }
     }
-    Input {
+    Ok(Input {
         body: body.fields,
         uploads,
-    }
+    })
+}
+
+/// How much of a file is looked at to find its type.
+const HEAD_BYTES: u64 = 3072;
+
+async fn upload(field: String, file: UploadedFile) -> Result<Upload, ApiError> {
+    let head = match &file.source {
+        UploadSource::Memory(bytes) => bytes.slice(..bytes.len().min(HEAD_BYTES as usize)),
+        UploadSource::File(temporary) => {
+            let mut head = Vec::new();
+            let file = tokio::fs::File::open(&temporary.path)
+                .await
+                .map_err(ApiError::internal)?;
+            file.take(HEAD_BYTES)
+                .read_to_end(&mut head)
+                .await
+                .map_err(ApiError::internal)?;
+            head.into()
+        }
+    };
+    Ok(Upload {
+        field,
+        name: name::normalize(&file.name, &head),
+        original_name: file.name,
+        size: file.size_bytes,
+        content_type: mime::detect(&head).content_type().into_owned(),
+        source: file.source,
+    })
 }

@@ -5,8 +5,9 @@ mod serve;
 mod superuser;
 
 use std::io::Write as _;
+use std::process::ExitCode;
 
-use crate::config::{Command, Config};
+use crate::config::{self, Command, Config};
 
 /// Runs the command that the arguments name.
 ///
@@ -25,4 +26,36 @@ pub fn run(config: &Config, command: &Command) -> anyhow::Result<()> {
 /// Prints a line for the person at the terminal.
 fn say(line: &str) {
     let _ = writeln!(std::io::stdout(), "{line}");
+}
+
+/// Reads the process's arguments and runs; the exit code.
+#[must_use]
+pub fn main() -> ExitCode {
+    // A missing .env file is no error; a broken one is, since a variable in it may matter.
+    match dotenvy::dotenv() {
+        Err(error) if !error.not_found() => {
+            complain(&format!("cannot read .env: {error}"));
+            return ExitCode::FAILURE;
+        }
+        _ => {}
+    }
+    let (config, command) = match config::parse(std::env::args_os()) {
+        Ok(parsed) => parsed,
+        Err(error) => {
+            let _ = error.print();
+            return ExitCode::from(u8::try_from(error.exit_code()).unwrap_or(2));
+        }
+    };
+    crate::telemetry::init(config.dev);
+    match run(&config, &command) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            complain(&format!("Error: {error:#}"));
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn complain(text: &str) {
+    let _ = writeln!(std::io::stderr(), "{text}");
 }

@@ -16,7 +16,7 @@ pub(super) async fn run(config: &Config, options: &Serve) -> anyhow::Result<()> 
         .with_context(|| format!("cannot listen on {}", options.http))?;
     let mut terminate = signal(SignalKind::terminate())?;
     let mut interrupt = signal(SignalKind::interrupt())?;
-    let running = server::start(config, options, listener).await?;
+    let running = server::start(config, listener).await?;
     let base = format!("http://{}", running.addr);
     say(&format!(
         "{} Server started at {base}",

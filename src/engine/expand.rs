@@ -326,7 +326,7 @@ impl Engine {
         let ids =
             records::referencing_ids(conn, &target, field, &owners, BACK_RELATION_MAX).await?;
         Ok(Relation {
-            multiple: !target.has_unique_index(&field.name),
+            multiple: target.unique_index(&field.name).is_none(),
             target: Arc::clone(&target),
             ids,
         })

@@ -13,7 +13,7 @@
 //! operand    = path | text | number | path "(" [operand {"," operand} [","]] ")"
 //! path       = (letter | "@" | "_" | "#") { letter | digit | "_" | "." | ":" }
 //! text       = "'" ... "'" | '"' ... '"'               \n \t \r \\ \' \" are escapes, any other backslash stays
-//! number     = ["-"] digits ["." digits]
+//! number     = ["-"] digits ["." digits] | "-." digits
 //! ```
 //!
 //! Space, tab and line feed separate tokens; a comment runs from `//` to the end of its line. Three habits of PocketBase are kept,

@@ -5,14 +5,7 @@ use std::net::{IpAddr, SocketAddr};
 
 use actix_web::http::header::HeaderMap;
 
-/// Which headers to believe. The server must be reachable through the proxy only, or anybody can choose an address.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct TrustedProxy {
-    /// Header names in order of preference, such as `X-Forwarded-For`.
-    pub headers: Vec<String>,
-    /// Takes the first address of a list instead of the last.
-    pub use_leftmost_ip: bool,
-}
+use crate::engine::settings::TrustedProxyConfig;
 
 /// A client's address. Prints IPv6 in full, as PocketBase does: `2001:0db8:0000:0000:0000:0000:0000:0001`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -40,7 +33,7 @@ pub fn remote_ip(peer: Option<SocketAddr>) -> Option<ClientIp> {
 
 /// The client's address as the first trusted header with a valid one tells it, else the connection's.
 pub fn real_ip(
-    trusted: &TrustedProxy,
+    trusted: &TrustedProxyConfig,
     headers: &HeaderMap,
     peer: Option<SocketAddr>,
 ) -> Option<ClientIp> {
@@ -73,7 +66,7 @@ mod tests {
     use super::*;
 
     fn real(trusted: &[&str], leftmost: bool, headers: &[(&str, &str)]) -> String {
-        let trusted = TrustedProxy {
+        let trusted = TrustedProxyConfig {
             headers: trusted.iter().map(|name| (*name).to_owned()).collect(),
             use_leftmost_ip: leftmost,
         };

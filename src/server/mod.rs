@@ -19,7 +19,7 @@ use crate::bus::{Bus, BusOptions};
 use crate::config::Config;
 use crate::engine::{Engine, EngineOptions};
 use crate::http::rate::RateLimits;
-use crate::http::middleware::Edge;
+use crate::http::middleware::{Cors, Edge, EdgeOptions};
 use crate::store::{Store, StoreOptions};
 
 /// How long open requests get when the server stops.
@@ -37,17 +37,10 @@ pub struct Running {
 
 impl Running {
     /// Stops accepting, lets open requests end for a moment, and closes the database.
-    ///
-    /// # Errors
-    /// When the database cannot be closed cleanly.
-    pub async fn stop(self) -> anyhow::Result<()> {
+    pub async fn stop(self) {
         self.handle.stop(true).await;
         let _ = self.task.await;
-        self.engine
-            .store()
-            .close()
-            .await
-            .context("the database did not close cleanly")
+        self.engine.store().close().await;
     }
 
     /// A handle to stop accepting with.
@@ -102,7 +95,10 @@ pub async fn start(config: &Config, listener: TcpListener) -> anyhow::Result<Run
         thumbs: Data::new(Thumbs::default()),
         public: routes::Public::of(config),
     };
-    let edge = Edge::new(&config.origins);
+    let edge = Edge::new(EdgeOptions {
+        cors: Cors::new(&config.origins),
+        activity: None,
+    });
     let server = HttpServer::new(move || {
         let shared = shared.clone();
         App::new()

@@ -103,6 +103,12 @@ impl Dialect {
         format!("{left} NOT LIKE {right} ESCAPE '\\'")
     }
 
+    /// Equality of texts without regard to the case of ASCII letters; an index with that collation serves it.
+    #[must_use]
+    pub fn equals_ignoring_case(self, left: &str, right: &str) -> String {
+        format!("{left} = {right} COLLATE NOCASE")
+    }
+
     /// A random sort key.
     #[must_use]
     pub fn random(self) -> &'static str {

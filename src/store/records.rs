@@ -87,6 +87,27 @@ pub async fn find_by_field(
     first(conn, collection, filter, &Condition::Always, Form::One).await
 }
 
+/// As [`find_by_field`] for texts, without regard to the case of ASCII letters: for fields whose unique index ignores it.
+///
+/// # Errors
+/// Those of the database; [`Error::Filter`] for an unknown field.
+pub async fn find_ignoring_case(
+    conn: &mut Conn,
+    collection: &Arc<Collection>,
+    field: &str,
+    value: &Value,
+) -> Result<Option<Record>, Error> {
+    if collection.field(field).is_none() {
+        return Err(Error::Filter(format!("unknown field {field}")));
+    }
+    let column = DIALECT.column("r", field);
+    let filter = Filter::new(
+        &DIALECT.equals_ignoring_case(&column, "?"),
+        vec![value.clone()],
+    );
+    first(conn, collection, filter, &Condition::Always, Form::One).await
+}
+
 /// All records whose fields hold the values, in row order.
 ///
 /// # Errors

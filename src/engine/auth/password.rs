@@ -125,12 +125,19 @@ async fn find_identity(
         if form.identity_field.is_empty() && field == "email" && !is_email(&form.identity) {
             continue;
         }
-        if !collection.has_unique_index(field) {
+        let Some(index) = collection.unique_index(field) else {
             continue;
-        }
-        let found =
-            records::find_by_field(conn, collection, field, &form.identity.as_str().into())
-                .await?;
+        };
+        let ignore_case = index
+            .columns
+            .iter()
+            .any(|column| column.collate.eq_ignore_ascii_case("nocase"));
+        let value = Value::from(form.identity.as_str());
+        let found = if ignore_case {
+            records::find_ignoring_case(conn, collection, field, &value).await?
+        } else {
+            records::find_by_field(conn, collection, field, &value).await?
+        };
         if found.is_some() {
             return Ok(found);
         }

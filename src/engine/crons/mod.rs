@@ -105,14 +105,14 @@ impl Crons {
     /// Starts what is due at each full minute, until cancelled. Jobs that run are not waited for.
     pub async fn run_until(self, stop: CancellationToken) {
         loop {
-            let past_minute_ms = self.engine.date_now().unix_ms().rem_euclid(60_000);
+            let past_minute_ms = self.engine.now().unix_ms().rem_euclid(60_000);
             let wait = std::time::Duration::from_millis(60_000_u64 - past_minute_ms.unsigned_abs());
             tokio::select! {
                 () = stop.cancelled() => return,
                 () = tokio::time::sleep(wait) => {}
             }
             // Timers may fire a little early.
-            let minute = self.engine.date_now().add_ms(500);
+            let minute = self.engine.now().add_ms(500);
             for job in self.jobs.load().iter() {
                 if job.schedule.is_due(minute) {
                     self.spawn(job);

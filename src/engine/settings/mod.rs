@@ -355,7 +355,7 @@ impl Settings {
     /// Those of the database and of a key that is not valid.
     pub(super) async fn save(&self, engine: &Engine, conn: &mut Conn) -> Result<(), Error> {
         let row = self.to_row(engine.encryption_key())?;
-        params::set(conn, ROW, &row, &engine.date_now().to_string()).await?;
+        params::set(conn, ROW, &row, &engine.now().to_string()).await?;
         Ok(())
     }
 }

@@ -160,6 +160,12 @@ impl Collection {
         self.kind == CollectionKind::View
     }
 
+    /// The unique index over just this column, if there is one.
+    #[must_use]
+    pub fn unique_index(&self, column: &str) -> Option<index::Index> {
+        index::find_unique(&self.indexes, column)
+    }
+
     /// Whether this is `_superusers`.
     #[must_use]
     pub fn is_superusers(&self) -> bool {
