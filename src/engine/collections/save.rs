@@ -1,0 +1,264 @@
+//! Creating and updating collections.
+
+use std::sync::Arc;
+
+use serde_json::{Map, Value as Json};
+
+use super::hooks::CollectionEvent;
+use super::{delete, validate, views};
+use crate::engine::hooks::{Op, Stage};
+use crate::engine::settings::Settings;
+use crate::engine::{Engine, Error};
+use crate::model::{Collection, FieldErrors};
+use crate::store::{self, Tx, collections, tables};
+
+impl Engine {
+    /// Creates a collection from a request body.
+    ///
+    /// # Errors
+    /// `BadRequest` for a body that cannot be read, `Validation` by member.
+    pub async fn create_collection(
+        &self,
+        body: Map<String, Json>,
+    ) -> Result<Arc<Collection>, Error> {
+        let engine = self.clone();
+        self.store()
+            .write_exclusive(move |tx| {
+                Box::pin(async move {
+                    let draft = Collection::from_body(&body).map_err(unreadable)?;
+                    engine.save_collection_in(tx, draft, None, true).await
+                })
+            })
+            .await
+            .map_err(|error: Error| in_words(error, "create"))
+    }
+
+    /// Changes a collection by a request body; what the body leaves out stays.
+    ///
+    /// # Errors
+    /// `NotFound`, `BadRequest` for a body that cannot be read, `Validation` by member.
+    pub async fn update_collection(
+        &self,
+        id_or_name: &str,
+        body: Map<String, Json>,
+    ) -> Result<Arc<Collection>, Error> {
+        let engine = self.clone();
+        let id_or_name = id_or_name.to_owned();
+        self.store()
+            .write_exclusive(move |tx| {
+                Box::pin(async move {
+                    let original = delete::find(tx, &id_or_name)?;
+                    let mut draft = Collection::clone(&original);
+                    draft.apply_json(&body).map_err(unreadable)?;
+                    engine
+                        .save_collection_in(tx, draft, Some(original), true)
+                        .await
+                })
+            })
+            .await
+            .map_err(|error: Error| in_words(error, "update"))
+    }
+
+    /// Saves a collection inside a transaction; gives it as it is stored.
+    ///
+    /// # Errors
+    /// `Validation` by member, `BadRequest` when the database refuses a part, or what a hook refused.
+    pub async fn save_collection_in(
+        &self,
+        tx: &mut Tx,
+        draft: Collection,
+        original: Option<Arc<Collection>>,
+        checked: bool,
+    ) -> Result<Arc<Collection>, Error> {
+        let op = if original.is_some() {
+            Op::Update
+        } else {
+            Op::Create
+        };
+        run(CollectionEvent {
+            engine: self.clone(),
+            tx,
+            op,
+            collection: draft,
+            original,
+            checked,
+        })
+        .await
+    }
+}
+
+fn unreadable(cause: String) -> Error {
+    tracing::debug!(cause, "a collection body is refused");
+    Error::bad_request("Failed to load the submitted data due to invalid formatting.")
+}
+
+/// Says what was tried. A refusal that is no field error names its reason: only superusers get here.
+fn in_words(error: Error, verb: &str) -> Error {
+    match error {
+        Error::Validation { fields, .. } => {
+            Error::validation(format!("Failed to {verb} collection."), fields)
+        }
+        Error::BadRequest(reason) if !reason.starts_with("Failed to load") => Error::bad_request(
+            format!("Failed to {verb} collection. Raw error: \n{reason}"),
+        ),
+        other => other,
+    }
+}
+
+/// Takes a change through its hooks, and tells of it after the commit.
+pub(super) async fn run(mut event: CollectionEvent<'_>) -> Result<Arc<Collection>, Error> {
+    let hooks = event.engine.collection_hooks().load_full();
+    if event.op != Op::Delete {
+        prepare(&mut event);
+    }
+    hooks.run(Stage::Write, &mut event).await?;
+    let CollectionEvent {
+        engine,
+        tx,
+        op,
+        collection,
+        ..
+    } = event;
+    let collection = tx
+        .schema()
+        .by_id(&collection.id)
+        .cloned()
+        .unwrap_or_else(|| Arc::new(collection));
+    let committed = Arc::clone(&collection);
+    tx.on_commit(Box::new(move || {
+        engine.auth_cache().clear();
+        hooks.committed(&engine, op, &committed);
+    }));
+    Ok(collection)
+}
+
+/// Fills in what the server sets: id, dates, the fields of the kind, table names in indexes.
+fn prepare(event: &mut CollectionEvent<'_>) {
+    let schema = Arc::clone(event.tx.schema());
+    event
+        .collection
+        .prepare_save(event.op == Op::Create, event.engine.now(), |id| {
+            schema.by_id(id).is_some()
+        });
+}
+
+/// A stage's own work, behind its handlers.
+pub(super) async fn finish(stage: Stage, event: &mut CollectionEvent<'_>) -> Result<(), Error> {
+    match (stage, event.op) {
+        (Stage::Write, op) => {
+            let hooks = event.engine.collection_hooks().load_full();
+            if op != Op::Delete && event.checked {
+                hooks.run(Stage::Validate, event).await?;
+            }
+            hooks.run(Stage::Execute, event).await
+        }
+        (Stage::Validate, _) => validate::run(event).await,
+        (Stage::Execute, Op::Delete) => delete::execute(event).await,
+        (Stage::Execute, _) => execute(event).await,
+    }
+}
+
+async fn execute(event: &mut CollectionEvent<'_>) -> Result<(), Error> {
+    if event.collection.is_superusers() {
+        keep_superusers(&mut event.collection);
+    }
+    let original = event.original.clone();
+    if let Some(original) = &original {
+        end_sessions(original, &mut event.collection);
+    }
+    if event.collection.is_view() {
+        views::save(event.tx, original.as_deref(), &mut event.collection).await?;
+    }
+    write(event.tx, original.as_deref(), &event.collection).await?;
+    let saved = Arc::new(event.collection.clone());
+    views::publish(event.tx, |all| {
+        all.retain(|other| other.id != saved.id);
+        all.push(Arc::clone(&saved));
+    });
+    if let Err(error) = views::follow(&event.engine, event.tx, &saved.id).await {
+        // The views can be put right later; the change itself stands.
+        tracing::warn!(collection.name = saved.name, error = %error, "views of a changed collection need attention");
+    }
+    if let Some(original) = &original {
+        rename_in_settings(event, original).await?;
+    }
+    Ok(())
+}
+
+/// The row, then the table with its indexes.
+async fn write(
+    tx: &mut Tx,
+    original: Option<&Collection>,
+    collection: &Collection,
+) -> Result<(), Error> {
+    let written = match original {
+        Some(_) => collections::update(tx, collection).await,
+        None => collections::insert(tx, collection).await,
+    };
+    written.map_err(readable)?;
+    if collection.is_view() {
+        return Ok(());
+    }
+    let refused = tables::sync(tx, original, collection)
+        .await
+        .map_err(readable)?;
+    let mut errors = FieldErrors::new();
+    errors.nest("indexes", refused);
+    errors.into_result()?;
+    Ok(())
+}
+
+/// What the database says about a table or view that superusers defined is for them to read.
+fn readable(error: store::Error) -> Error {
+    match error {
+        store::Error::Unique { columns, .. } => Error::bad_request(format!(
+            "unique constraint failed on {}",
+            columns.join(", ")
+        )),
+        other => match other.database_message() {
+            Some(message) => Error::bad_request(message),
+            None => other.into(),
+        },
+    }
+}
+
+/// Sign-in of superusers stays with a password, by nobody else's word.
+fn keep_superusers(collection: &mut Collection) {
+    if let Some(auth) = &mut collection.auth {
+        auth.oauth2.enabled = false;
+        auth.oauth2.providers.clear();
+        auth.password_auth.enabled = true;
+        if auth.otp.enabled {
+            auth.mfa.enabled = true;
+        }
+    }
+}
+
+/// A changed auth rule holds for those who are signed in, too: they have to sign in anew.
+fn end_sessions(original: &Collection, collection: &mut Collection) {
+    let rule = |auth: &crate::model::AuthOptions| auth.auth_rule.clone().unwrap_or_default();
+    if let (Some(before), Some(after)) = (&original.auth, &mut collection.auth)
+        && rule(before) != rule(after)
+    {
+        after.renew_auth_secret();
+    }
+}
+
+/// Rate limits that name the collection follow its new name.
+async fn rename_in_settings(
+    event: &mut CollectionEvent<'_>,
+    original: &Collection,
+) -> Result<(), Error> {
+    if original.name == event.collection.name {
+        return Ok(());
+    }
+    let mut settings = Settings::clone(&event.engine.settings());
+    if settings.rename_collection(&original.name, &event.collection.name) {
+        settings.save(&event.engine, event.tx).await?;
+        let engine = event.engine.clone();
+        event
+            .tx
+            .on_commit(Box::new(move || engine.set_settings(settings)));
+    }
+    Ok(())
+}
