@@ -1,6 +1,7 @@
 //! PocketBase's HTTP API, a file per resource. Handlers extract, call the engine, render.
 
 pub mod collections;
+mod body;
 mod encode;
 pub mod files;
 pub mod health;
