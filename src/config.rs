@@ -1,1 +1,275 @@
-//! Every flag and variable once: names, type, default, bound and help.
+//! Every flag and variable once: names, type, default, bound and help. Raw arguments become a checked [`Config`].
+//!
+//! Precedence: flag, `ROTUNDA_*` variable, default. A `.env` file in the working directory is read; the real environment wins.
+
+use std::ffi::OsString;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use clap::{Args, Parser, Subcommand};
+
+/// A backend in one binary: collections over SQLite with rules, sign-in, files and live events, as PocketBase's API.
+#[derive(Debug, Parser)]
+#[command(name = "server", version, arg_required_else_help = true)]
+struct Raw {
+    #[command(flatten)]
+    global: RawGlobal,
+    #[command(subcommand)]
+    command: RawCommand,
+}
+
+#[derive(Args, Debug)]
+struct RawGlobal {
+    /// The data directory: data.db, auxiliary.db, storage/, backups/.
+    #[arg(
+        long,
+        global = true,
+        env = "ROTUNDA_DIR",
+        default_value = "./pb_data",
+        value_name = "DIR"
+    )]
+    dir: PathBuf,
+    /// Name of the variable that holds the 32 characters which encrypt the stored settings.
+    #[arg(
+        long = "encryptionEnv",
+        alias = "encryption-env",
+        global = true,
+        default_value = "PB_ENCRYPTION_KEY",
+        value_name = "NAME"
+    )]
+    encryption_env: String,
+    /// Seconds after which a database query is stopped.
+    #[arg(long = "queryTimeout", alias = "query-timeout", global = true, env = "ROTUNDA_QUERY_TIMEOUT",
+        default_value_t = 30, value_parser = clap::value_parser!(u64).range(1..=3600), value_name = "S")]
+    query_timeout_s: u64,
+    /// Log for people instead of JSON, and more of it.
+    #[arg(long, global = true, env = "ROTUNDA_DEV")]
+    dev: bool,
+    /// Folder of hook scripts; accepted for PocketBase's sake, scripts do not run yet.
+    #[arg(
+        long = "hooksDir",
+        alias = "hooks-dir",
+        global = true,
+        value_name = "DIR"
+    )]
+    hooks_dir: Option<PathBuf>,
+    /// Reload hook scripts when they change; accepted, without effect yet.
+    #[arg(long = "hooksWatch", alias = "hooks-watch", global = true, num_args = 0..=1, default_missing_value = "true", value_name = "BOOL")]
+    hooks_watch: Option<bool>,
+    /// Script runtimes; accepted, without effect yet.
+    #[arg(
+        long = "hooksPool",
+        alias = "hooks-pool",
+        global = true,
+        value_name = "N"
+    )]
+    hooks_pool: Option<u32>,
+    /// Folder of JavaScript migrations; accepted, they do not run yet.
+    #[arg(
+        long = "migrationsDir",
+        alias = "migrations-dir",
+        global = true,
+        value_name = "DIR"
+    )]
+    migrations_dir: Option<PathBuf>,
+    /// Write a migration file when collections change; accepted, without effect yet.
+    #[arg(long, global = true, num_args = 0..=1, default_missing_value = "true", value_name = "BOOL")]
+    automigrate: Option<bool>,
+    /// Folder that is served at `/`; default: `pb_public` beside the data directory.
+    #[arg(
+        long = "publicDir",
+        alias = "public-dir",
+        global = true,
+        env = "ROTUNDA_PUBLIC_DIR",
+        value_name = "DIR"
+    )]
+    public_dir: Option<PathBuf>,
+    /// Answer unknown paths with index.html, for pages that route by themselves.
+    #[arg(long = "indexFallback", alias = "index-fallback", global = true, env = "ROTUNDA_INDEX_FALLBACK",
+        default_value_t = true, num_args = 0..=1, default_missing_value = "true", action = clap::ArgAction::Set, value_name = "BOOL")]
+    index_fallback: bool,
+}
+
+#[derive(Debug, Subcommand)]
+enum RawCommand {
+    /// Run the server.
+    Serve {
+        /// Address and port to listen on; port 0 takes a free one.
+        #[arg(
+            long,
+            env = "ROTUNDA_HTTP",
+            default_value = "127.0.0.1:8090",
+            value_name = "HOST:PORT"
+        )]
+        http: String,
+        /// Sites that may call from a browser, comma separated.
+        #[arg(
+            long,
+            env = "ROTUNDA_ORIGINS",
+            default_value = "*",
+            value_delimiter = ',',
+            value_name = "ORIGINS"
+        )]
+        origins: Vec<String>,
+        /// Threads that serve requests; default: one per core.
+        #[arg(long, env = "ROTUNDA_WORKERS", value_parser = clap::value_parser!(u16).range(1..=1024), value_name = "N")]
+        workers: Option<u16>,
+    },
+    /// Manage superusers.
+    #[command(subcommand)]
+    Superuser(Superuser),
+    /// Print the API description (OpenAPI 3.1).
+    Openapi,
+}
+
+/// What to do with superusers.
+#[derive(Clone, Debug, Subcommand)]
+pub enum Superuser {
+    /// Add a superuser.
+    Create { email: String, password: String },
+    /// Change a superuser's password.
+    Update { email: String, password: String },
+    /// Add a superuser, or change the password of an existing one.
+    Upsert { email: String, password: String },
+    /// Remove a superuser.
+    Delete { email: String },
+}
+
+/// The command to run.
+#[derive(Clone, Debug)]
+pub enum Command {
+    Serve(Serve),
+    Superuser(Superuser),
+    Openapi,
+}
+
+/// Options of `serve` alone.
+#[derive(Clone, Debug)]
+pub struct Serve {
+    /// `host:port`.
+    pub http: String,
+}
+
+/// The checked configuration.
+#[derive(Clone, Debug)]
+pub struct Config {
+    /// The data directory.
+    pub dir: PathBuf,
+    pub query_timeout: Duration,
+    /// 32 characters, if the settings are to be encrypted.
+    pub encryption_key: Option<String>,
+    /// Sites that may call from a browser; `*` is all.
+    pub origins: Vec<String>,
+    /// Threads that serve requests.
+    pub workers: usize,
+    /// The folder served at `/`, whether it exists or not.
+    pub public_dir: PathBuf,
+    pub index_fallback: bool,
+    pub dev: bool,
+}
+
+impl Config {
+    /// The defaults for a data directory.
+    #[must_use]
+    pub fn new(dir: impl Into<PathBuf>) -> Self {
+        let dir = dir.into();
+        Self {
+            public_dir: beside(&dir, "pb_public"),
+            dir,
+            query_timeout: Duration::from_secs(30),
+            encryption_key: None,
+            origins: vec!["*".to_owned()],
+            workers: cores(),
+            index_fallback: true,
+            dev: false,
+        }
+    }
+}
+
+/// Reads arguments and environment.
+///
+/// # Errors
+/// clap's error, which prints itself with the usage (and stands for `--help` and `--version` too).
+pub fn parse(
+    arguments: impl IntoIterator<Item = OsString>,
+) -> Result<(Config, Command), clap::Error> {
+    let raw = Raw::try_parse_from(arguments)?;
+    let global = raw.global;
+    let mut config = Config::new(global.dir);
+    config.query_timeout = Duration::from_secs(global.query_timeout_s);
+    config.encryption_key = encryption_key(&global.encryption_env)?;
+    config.index_fallback = global.index_fallback;
+    config.dev = global.dev;
+    if let Some(public_dir) = global.public_dir {
+        config.public_dir = public_dir;
+    }
+    let command = match raw.command {
+        RawCommand::Serve {
+            http,
+            origins,
+            workers,
+        } => {
+            config.origins = origins;
+            if let Some(workers) = workers {
+                config.workers = usize::from(workers);
+            }
+            Command::Serve(Serve { http })
+        }
+        RawCommand::Superuser(action) => Command::Superuser(action),
+        RawCommand::Openapi => Command::Openapi,
+    };
+    Ok((config, command))
+}
+
+fn encryption_key(variable: &str) -> Result<Option<String>, clap::Error> {
+    match std::env::var(variable) {
+        Ok(key) if key.len() == crate::base::cipher::KEY_BYTES => Ok(Some(key)),
+        Ok(key) if key.is_empty() => Ok(None),
+        Err(std::env::VarError::NotPresent) => Ok(None),
+        _ => Err(clap::Error::raw(
+            clap::error::ErrorKind::ValueValidation,
+            format!("the variable {variable} must hold exactly 32 characters\n"),
+        )),
+    }
+}
+
+/// A folder next to the data directory, where PocketBase has it too.
+fn beside(dir: &Path, name: &str) -> PathBuf {
+    match dir.parent() {
+        Some(parent) if parent != Path::new("") => parent.join(name),
+        _ => PathBuf::from(name),
+    }
+}
+
+fn cores() -> usize {
+    std::thread::available_parallelism().map_or(1, usize::from)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn parsed(line: &str) -> Result<(Config, Command), clap::Error> {
+        parse(line.split_whitespace().map(OsString::from))
+    }
+
+    #[test]
+    fn both_spellings_of_a_flag_are_read() {
+        for line in [
+            "server serve --dir /tmp/x/data --queryTimeout 5 --http 127.0.0.1:0",
+            "server --dir /tmp/x/data --query-timeout 5 serve --http 127.0.0.1:0",
+        ] {
+            let (config, command) = parsed(line).unwrap();
+            assert_eq!(config.query_timeout, Duration::from_secs(5));
+            assert_eq!(config.public_dir, Path::new("/tmp/x/pb_public"));
+            assert!(matches!(command, Command::Serve(serve) if serve.http == "127.0.0.1:0"));
+        }
+    }
+
+    #[test]
+    fn values_out_of_bounds_and_unknown_flags_are_errors() {
+        assert!(parsed("server serve --queryTimeout 0").is_err());
+        assert!(parsed("server serve --nonsense").is_err());
+        assert!(parsed("server superuser upsert only@one.example").is_err());
+    }
+}

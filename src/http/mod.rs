@@ -10,6 +10,7 @@ pub mod middleware;
 pub mod proxy;
 pub mod query;
 pub mod range;
+pub mod sse;
 
 pub use body::{BodyData, UploadedFile};
 pub use error::ApiError;
