@@ -54,7 +54,7 @@ pub(super) fn picker(fields: &str) -> Result<Option<FieldPicker>, ApiError> {
     }
     FieldPicker::parse(fields)
         .map(Some)
-        .map_err(|error| ApiError::bad_request(error.to_string()))
+        .map_err(|error| ApiError::bad_request("").with_cause(error))
 }
 
 /// A value, with `fields` picked from it.

@@ -101,6 +101,6 @@ pub(super) async fn sign_apple_client_secret(
 ) -> Result<HttpResponse, ApiError> {
     caller.require_superuser()?;
     let form: AppleClientSecret = body::form(&request, payload).await?;
-    let secret = form.sign(engine.date_now())?;
+    let secret = form.sign(engine.now())?;
     encode::picked(&json!({ "secret": secret }), caller.info.query("fields"))
 }

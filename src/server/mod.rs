@@ -20,7 +20,7 @@ use crate::config::Config;
 use crate::engine::{Engine, EngineOptions};
 use crate::http::rate::RateLimits;
 use crate::http::middleware::{Cors, Edge, EdgeOptions};
-use crate::store::{Store, StoreOptions};
+use crate::store::{Store, StoreOptions, migrations};
 
 /// How long open requests get when the server stops.
 const DRAIN_S: u64 = 1;
@@ -61,7 +61,10 @@ pub async fn open(config: &Config) -> anyhow::Result<Engine> {
     })
     .await
     .with_context(|| format!("cannot open the data directory {}", config.dir.display()))?;
-    let rehash = !store.was_made_by_pocketbase();
+    let rehash = {
+        let mut conn = store.read().await?;
+        !migrations::was_made_by_pocketbase(&mut conn).await?
+    };
     let files = Storage::local(config.dir.join("storage"));
     Engine::open(EngineOptions {
         store,
@@ -124,7 +127,7 @@ fn sweep(bus: Bus) {
     tokio::spawn(async move {
         loop {
             tokio::time::sleep(SWEEP).await;
-            bus.sweep(tokio::time::Instant::now());
+            bus.sweep(std::time::Instant::now());
         }
     });
 }

@@ -33,6 +33,12 @@ pub enum Error {
     /// What a user's SELECT or index statement got wrong. The text may be shown to superusers.
     #[error("invalid statement: {0}")]
     Statement(String),
+    /// Indexes of a collection that cannot be made. The texts may be shown to superusers.
+    #[error("invalid indexes: {}", .0.iter().map(|failure| failure.message.as_str()).collect::<Vec<_>>().join(" "))]
+    Indexes(Vec<IndexFailure>),
+    /// The data directory needs another program first; the text says which.
+    #[error("{0}")]
+    Unsupported(String),
     /// A stored row that does not have the expected shape.
     #[error("corrupt data: {0}")]
     Corrupt(String),
@@ -79,15 +85,27 @@ impl Error {
         }
     }
 
-    /// The message of the database, such as `no such column: x`; for statements that a superuser wrote.
-    pub(in crate::store) fn database_message(&self) -> Option<String> {
-        match self {
-            Self::Database(cause) => cause
-                .as_database_error()
-                .map(|error| error.message().to_owned()),
-            _ => None,
+    /// For statements that a superuser wrote: what the database says about them is theirs to know.
+    pub(in crate::store) fn into_statement(self) -> Self {
+        match &self {
+            Self::Database(cause) => match cause.as_database_error() {
+                Some(error) => Self::Statement(error.message().to_owned()),
+                None => self,
+            },
+            // A unique index over rows that are not unique.
+            Self::Unique { .. } => Self::Statement(self.to_string()),
+            _ => self,
         }
     }
+}
+
+/// Why one index of a collection cannot be made.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct IndexFailure {
+    /// Position in the collection's indexes.
+    pub position: usize,
+    /// A sentence for superusers.
+    pub message: String,
 }
 
 /// Whether another connection holds the lock.

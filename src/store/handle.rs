@@ -14,6 +14,7 @@ use super::options::{Role, StoreOptions};
 use super::pool::{Pool, ReadGuard};
 use super::tx::Tx;
 use super::writer::{Reopen, Writer};
+use super::{collections, migrations};
 use crate::model::Schema;
 
 /// Connections for reading auxiliary.db.
@@ -50,11 +51,19 @@ impl Store {
         let data = options.dir.join("data.db");
         let logs = options.dir.join("auxiliary.db");
         let synchronous = SqliteSynchronous::Full;
-        let (data_conn, data_reopen) = open_writer(&options, &data, synchronous).await?;
+        let (mut data_conn, data_reopen) = open_writer(&options, &data, synchronous).await?;
         // Losing the last log lines when the power fails is no harm.
-        let (logs_conn, logs_reopen) =
+        let (mut logs_conn, logs_reopen) =
             open_writer(&options, &logs, SqliteSynchronous::Normal).await?;
-        let schema = Arc::new(ArcSwap::from_pointee(Schema::default()));
+        data_conn.start_transactions();
+        migrations::migrate_data(&mut data_conn).await?;
+        let collections = collections::load(&mut data_conn).await?;
+        data_conn.commit().await?;
+        logs_conn.start_transactions();
+        migrations::migrate_auxiliary(&mut logs_conn).await?;
+        logs_conn.commit().await?;
+        let schema = Schema::new(1, collections.into_iter().map(Arc::new));
+        let schema = Arc::new(ArcSwap::from_pointee(schema));
         let data_readers = pool(&options, &data, options.readers);
         let logs_readers = pool(&options, &logs, LOG_READERS);
         let (data_writer, data_task) = Writer::start(

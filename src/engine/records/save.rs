@@ -266,15 +266,7 @@ fn unique_error(error: store::Error, record: &Record) -> Error {
     };
     let mut errors = FieldErrors::new();
     for column in columns {
-        if column == "id" {
-            errors.add(
-                "id",
-                FieldError::new(
-                    "validation_pk_invalid",
-                    "The record primary key is invalid or already exists.",
-                ),
-            );
-        } else if record.collection().field(column).is_some() {
+        if record.collection().field(column).is_some() {
             errors.add(
                 column,
                 FieldError::new("validation_not_unique", "Value must be unique"),

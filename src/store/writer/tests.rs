@@ -228,7 +228,7 @@ async fn a_savepoint_is_undone_alone() {
         .unwrap();
     assert_eq!(f.ids().await, ["kept", "outer"]);
     assert_eq!(ran.load(Ordering::SeqCst), 0);
-    assert_eq!(f.store.schema().version, 0);
+    assert_eq!(f.store.schema().version, 1);
 }
 
 #[tokio::test]
@@ -267,11 +267,11 @@ async fn a_schema_is_published_with_its_commit_only() {
         })
     };
     assert!(set(7, false).await.is_err());
-    assert_eq!(f.store.schema().version, 0);
+    assert_eq!(f.store.schema().version, 1);
     let seen = f
         .store
         .write(|tx| Box::pin(async move { Ok::<_, Error>(tx.schema().version) }));
-    assert_eq!(seen.await.unwrap(), 0);
+    assert_eq!(seen.await.unwrap(), 1);
     set(8, true).await.unwrap();
     assert_eq!(f.store.schema().version, 8);
 }
