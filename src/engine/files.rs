@@ -112,6 +112,18 @@ pub(super) fn remove_after_commit(
     }));
 }
 
+/// Removes a folder of the storage, with all below it, once the transaction has committed.
+pub(super) fn remove_folder_after_commit(engine: &Engine, tx: &mut Tx, folder: String) {
+    let engine = engine.clone();
+    tx.on_commit(Box::new(move || {
+        spawn(async move {
+            if let Err(error) = engine.files().delete_prefix(&folder).await {
+                tracing::warn!(%error, file.folder = %folder, "files stay behind in storage");
+            }
+        });
+    }));
+}
+
 impl Engine {
     /// The folder of the record that a view's file really belongs to; `None` when it cannot be found.
     ///

@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use super::hooks::CollectionEvent;
 use super::{save, views};
+use crate::engine::files;
 use crate::engine::hooks::{Op, Stage};
 use crate::engine::{Engine, Error};
 use crate::model::Collection;
@@ -180,7 +181,7 @@ pub(super) async fn execute(event: &mut CollectionEvent<'_>) -> Result<(), Error
     if collection.is_view() {
         crate::store::views::drop_view(tx, name).await?;
     } else {
-        tables::drop_table(tx, name).await?;
+        tables::drop(tx, name).await?;
     }
     collections::delete(tx, &collection.id).await?;
     views::publish(tx, |all| {
@@ -198,7 +199,13 @@ pub(super) async fn execute(event: &mut CollectionEvent<'_>) -> Result<(), Error
     if collection.is_auth() {
         delete_dependents(engine, tx, &collection.id).await?;
     }
-    remove_files(engine, tx, collection);
+    let has_files = collection
+        .fields()
+        .iter()
+        .any(|field| field.as_file().is_some());
+    if has_files && !collection.is_view() {
+        files::remove_folder_after_commit(engine, tx, format!("{}/", collection.id));
+    }
     Ok(())
 }
 
@@ -215,24 +222,4 @@ async fn delete_dependents(engine: &Engine, tx: &mut Tx, id: &str) -> Result<(),
         }
     }
     Ok(())
-}
-
-/// Removes the files of all records once the delete is committed.
-fn remove_files(engine: &Engine, tx: &mut Tx, collection: &Collection) {
-    let has_files = collection
-        .fields()
-        .iter()
-        .any(|field| field.as_file().is_some());
-    if collection.is_view() || !has_files {
-        return;
-    }
-    let folder = format!("{}/", collection.id);
-    let engine = engine.clone();
-    tx.on_commit(Box::new(move || {
-        engine.spawn(async move |engine| {
-            if let Err(error) = engine.files().delete_prefix(&folder).await {
-                tracing::warn!(%error, file.folder = %folder, "files of a deleted collection stay behind");
-            }
-        });
-    }));
 }
