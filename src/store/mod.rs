@@ -13,9 +13,13 @@ pub mod migrations;
 mod options;
 pub mod params;
 mod pool;
+pub mod records;
+mod rows;
 mod scan;
+pub mod search;
 mod sql;
 pub mod tables;
+mod texts;
 mod tx;
 mod writer;
 

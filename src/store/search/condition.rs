@@ -1,0 +1,270 @@
+//! The outcome of compiling a filter, ready to become part of a statement.
+
+use std::hash::{Hash, Hasher};
+use std::sync::Arc;
+
+use super::known::{Class, Known};
+use crate::model::Value;
+
+/// What a filter says about the rows of one collection.
+///
+/// The fragments inside name the collection's table `r`.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Default)]
+pub enum Condition {
+    /// All rows; nothing is added to a query.
+    #[default]
+    Always,
+    /// No row; no query is needed.
+    Never,
+    /// The rows for which the database says so.
+    Where(Where),
+}
+
+/// Fragments of SQL that must all hold, with their values.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct Where {
+    parts: Vec<Part>,
+}
+
+#[derive(Clone, Debug)]
+struct Part {
+    template: Arc<Template>,
+    values: Arc<[Known]>,
+}
+
+/// A compiled filter without its values; shared by all requests that differ only in them.
+#[derive(Debug)]
+pub(super) struct Template {
+    /// For a known row: it goes from that row to what it refers to.
+    pub(super) one: Fragment,
+    /// For many rows: what does not depend on the row is worked out once, as a set. `None`: no different from `one`.
+    pub(super) many: Option<Fragment>,
+    /// It follows a back-relation from the filtered row, which PocketBase refuses for a row that is not stored yet.
+    pub(super) needs_stored_row: bool,
+}
+
+#[derive(Debug, Default, PartialEq)]
+pub(super) struct Fragment {
+    /// `LEFT JOIN`s that never multiply rows (unless `distinct`).
+    pub(super) joins: Vec<Join>,
+    /// A boolean expression; empty if there are only joins.
+    pub(super) text: String,
+    pub(super) args: Vec<Arg>,
+    /// The joins may repeat a row.
+    pub(super) distinct: bool,
+    /// Row order is no longer that of the table.
+    pub(super) unordered: bool,
+}
+
+#[derive(Clone, Debug, Default, PartialEq)]
+pub(super) struct Join {
+    pub(super) text: String,
+    pub(super) args: Vec<Arg>,
+}
+
+/// A placeholder's value: which one, and in which form.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Arg {
+    pub(super) slot: usize,
+    pub(super) pattern: bool,
+}
+
+/// Which way of asking fits a query.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(in crate::store) enum Form {
+    /// Rows are picked by their ids.
+    One,
+    /// The whole table is searched.
+    Many,
+}
+
+impl Condition {
+    pub(super) fn from_template(template: Arc<Template>, values: Arc<[Known]>) -> Self {
+        Self::Where(Where {
+            parts: vec![Part { template, values }],
+        })
+    }
+
+    /// Both at once. Each of the two chooses its related rows on its own; compile texts together where they shall share them.
+    #[must_use]
+    pub fn and(self, other: Self) -> Self {
+        match (self, other) {
+            (Self::Never, _) | (_, Self::Never) => Self::Never,
+            (Self::Always, other) => other,
+            (this, Self::Always) => this,
+            (Self::Where(mut this), Self::Where(other)) => {
+                this.parts.extend(other.parts);
+                Self::Where(this)
+            }
+        }
+    }
+
+    /// Identifies the condition together with its values: two conditions with one key hold for the same rows.
+    #[must_use]
+    pub fn key(&self) -> Vec<u8> {
+        let mut key = Vec::new();
+        match self {
+            Self::Always => key.push(1),
+            Self::Never => key.push(0),
+            Self::Where(conjunction) => {
+                key.push(2);
+                for part in &conjunction.parts {
+                    part.write_key(&mut key);
+                }
+            }
+        }
+        key
+    }
+
+    /// Whether a row that is not stored yet can satisfy it at all, see [`Template::needs_stored_row`].
+    pub(in crate::store) fn suits_candidates(&self) -> bool {
+        match self {
+            Self::Always | Self::Never => true,
+            Self::Where(conjunction) => conjunction
+                .parts
+                .iter()
+                .all(|part| !part.template.needs_stored_row),
+        }
+    }
+
+    /// Adds joins and condition to a statement under construction. `Always` and `Never` add nothing.
+    pub(in crate::store) fn write(&self, form: Form, out: &mut Pieces) {
+        if let Self::Where(conjunction) = self {
+            for part in &conjunction.parts {
+                out.add(part.template.fragment(form), &part.values);
+            }
+        }
+    }
+}
+
+impl Template {
+    fn fragment(&self, form: Form) -> &Fragment {
+        match (form, &self.many) {
+            (Form::Many, Some(many)) => many,
+            _ => &self.one,
+        }
+    }
+}
+
+impl Part {
+    fn write_key(&self, key: &mut Vec<u8>) {
+        let fragment = &self.template.one;
+        for join in &fragment.joins {
+            write_bytes(key, join.text.as_bytes());
+        }
+        write_bytes(key, fragment.text.as_bytes());
+        let join_args = fragment.joins.iter().flat_map(|join| &join.args);
+        for arg in join_args.chain(&fragment.args) {
+            let value = self.values.get(arg.slot).unwrap_or(&Known::Null);
+            key.push(value.class() as u8);
+            match value {
+                Known::Null => {}
+                Known::Bool(flag) => write_bytes(key, &f64::from(u8::from(*flag)).to_le_bytes()),
+                Known::Integer(number) => write_bytes(key, &number.to_le_bytes()),
+                Known::Real(number) => write_bytes(key, &number.to_le_bytes()),
+                Known::Text(text) => write_bytes(key, text.as_bytes()),
+            }
+        }
+    }
+}
+
+fn write_bytes(key: &mut Vec<u8>, bytes: &[u8]) {
+    key.extend_from_slice(&(bytes.len() as u64).to_le_bytes());
+    key.extend_from_slice(bytes);
+}
+
+impl PartialEq for Part {
+    fn eq(&self, other: &Self) -> bool {
+        (Arc::ptr_eq(&self.template, &other.template) || self.template.one == other.template.one)
+            && self.values == other.values
+    }
+}
+
+impl Eq for Part {}
+
+impl Hash for Part {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        self.template.one.text.hash(state);
+        let classes: Vec<Class> = self.values.iter().map(Known::class).collect();
+        classes.hash(state);
+    }
+}
+
+/// An order of rows.
+#[derive(Clone, Debug, Default)]
+pub struct Sort {
+    inner: Option<Arc<Fragment>>,
+    values: Arc<[Known]>,
+}
+
+impl Sort {
+    pub(super) fn new(fragment: Arc<Fragment>, values: Arc<[Known]>) -> Self {
+        Self {
+            inner: Some(fragment),
+            values,
+        }
+    }
+
+    pub(in crate::store) fn write(&self, out: &mut Pieces) {
+        if let Some(fragment) = &self.inner {
+            out.order(fragment, &self.values);
+        }
+    }
+}
+
+/// The parts of a SELECT that conditions and sorts contribute.
+#[derive(Debug, Default)]
+pub(in crate::store) struct Pieces {
+    pub(in crate::store) joins: String,
+    pub(in crate::store) join_args: Vec<Value>,
+    /// Conditions with AND between them; empty: none.
+    pub(in crate::store) conditions: String,
+    pub(in crate::store) condition_args: Vec<Value>,
+    /// Sort terms with commas between them; empty: none.
+    pub(in crate::store) order: String,
+    pub(in crate::store) order_args: Vec<Value>,
+    pub(in crate::store) distinct: bool,
+    pub(in crate::store) unordered: bool,
+}
+
+impl Pieces {
+    fn add(&mut self, fragment: &Fragment, values: &[Known]) {
+        self.join(fragment, values);
+        if !fragment.text.is_empty() {
+            if !self.conditions.is_empty() {
+                self.conditions.push_str(" AND ");
+            }
+            self.conditions.push_str(&fragment.text);
+            bind(&mut self.condition_args, &fragment.args, values);
+        }
+    }
+
+    fn order(&mut self, fragment: &Fragment, values: &[Known]) {
+        self.join(fragment, values);
+        self.order.push_str(&fragment.text);
+        bind(&mut self.order_args, &fragment.args, values);
+    }
+
+    fn join(&mut self, fragment: &Fragment, values: &[Known]) {
+        for join in &fragment.joins {
+            // Joins are named after the path they follow: the same text is the same join.
+            if !self.joins.contains(&join.text) {
+                self.joins.push_str(&join.text);
+                bind(&mut self.join_args, &join.args, values);
+            }
+        }
+        self.distinct |= fragment.distinct;
+        self.unordered |= fragment.unordered;
+    }
+}
+
+fn bind(bound: &mut Vec<Value>, args: &[Arg], values: &[Known]) {
+    bound.extend(args.iter().map(|arg| {
+        let value = values.get(arg.slot).unwrap_or(&Known::Null);
+        if arg.pattern {
+            Value::Text(value.to_pattern())
+        } else {
+            value.to_value()
+        }
+    }));
+}

@@ -1,0 +1,15 @@
+//! Filters and sorts to SQL.
+//!
+//! The meaning is PocketBase's (`tools/search` and `core/record_field_resolver*`); the SQL is not. What one row can have many of becomes
+//! EXISTS instead of a join, so that rows never need to be told apart again; what does not depend on the row becomes a set that is worked
+//! out once; what is known before the query runs is decided here. Values never become part of the text.
+
+mod compile;
+mod condition;
+mod known;
+mod request;
+
+pub use compile::{Compiler, Part, Scope};
+pub use condition::{Condition, Sort, Where};
+pub(in crate::store) use condition::{Form, Pieces};
+pub use request::RequestValues;
