@@ -74,6 +74,12 @@ mod tests {
     }
 
     #[test]
+    fn texts_pocketbase_encrypted_are_decrypted() {
+        let text = "SdQRkwa32A1nEyfvkn2pLHK4R32QF6lwCEALKgOQ0QtvDNhdZcZoLyfv";
+        assert_eq!(decrypt(text, KEY).unwrap(), "secret text é".as_bytes());
+    }
+
+    #[test]
     fn malformed_texts_are_errors() {
         assert_eq!(decrypt("!", KEY), Err(CipherError::Malformed));
         assert_eq!(decrypt("AAAA", KEY), Err(CipherError::Malformed));

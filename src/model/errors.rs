@@ -4,6 +4,8 @@ use std::collections::BTreeMap;
 
 use serde_json::{Map, Value as Json};
 
+use crate::base::text;
+
 /// Why one value was refused: `{"code":"validation_required","message":"Cannot be blank.","params":{..}?}`.
 #[derive(Clone, Debug, PartialEq)]
 pub struct FieldError {
@@ -16,19 +18,21 @@ pub struct FieldError {
 }
 
 impl FieldError {
+    /// An error whose message is made a sentence: first letter upper case, a full stop unless it ends in `.`, `?` or `!`.
     #[must_use]
     pub fn new(code: &str, message: impl Into<String>) -> Self {
         Self {
             code: code.to_owned(),
-            message: message.into(),
+            message: text::sentenize(&message.into()),
             params: Map::new(),
         }
     }
 
-    /// Adds a parameter of the message.
+    /// Adds a parameter of the message; parameters print in alphabetical order.
     #[must_use]
     pub fn with(mut self, name: &str, value: impl Into<Json>) -> Self {
         self.params.insert(name.to_owned(), value.into());
+        self.params.sort_keys();
         self
     }
 }
@@ -66,6 +70,13 @@ impl FieldErrors {
             .or_insert(Entry::Leaf(error));
     }
 
+    /// Records the outcome of one check.
+    pub fn check(&mut self, field: &str, outcome: Option<FieldError>) {
+        if let Some(error) = outcome {
+            self.add(field, error);
+        }
+    }
+
     /// Hangs `nested` below `field`, unless it is empty or the field has an error already.
     pub fn nest(&mut self, field: &str, nested: Self) {
         if !nested.is_empty() {
@@ -98,6 +109,34 @@ impl FieldErrors {
     /// The collected errors.
     pub fn into_result(self) -> Result<(), Self> {
         if self.is_empty() { Ok(()) } else { Err(self) }
+    }
+
+    /// The errors of this level that are not nested, by field name in alphabetical order.
+    pub fn leaves(&self) -> impl Iterator<Item = (&str, &FieldError)> {
+        self.entries
+            .iter()
+            .filter_map(|(field, entry)| match entry {
+                Entry::Leaf(error) => Some((field.as_str(), error)),
+                Entry::Node(_) => None,
+            })
+    }
+
+    /// The error of that field, unless there is none or it has nested ones.
+    #[must_use]
+    pub fn get(&self, field: &str) -> Option<&FieldError> {
+        match self.entries.get(field) {
+            Some(Entry::Leaf(error)) => Some(error),
+            _ => None,
+        }
+    }
+
+    /// The nested errors of that field.
+    #[must_use]
+    pub fn nested(&self, field: &str) -> Option<&Self> {
+        match self.entries.get(field) {
+            Some(Entry::Node(nested)) => Some(nested),
+            _ => None,
+        }
     }
 
     /// The value of `data` in an error body, keys sorted.

@@ -4,20 +4,26 @@
 //! fields ([`Field::cast`], [`Record::apply`]); [`field`] validates values into [`FieldErrors`]; the store reads and
 //! writes [`Value`]s by column.
 
-mod collection;
+mod cast;
+pub mod collection;
 mod errors;
 pub mod field;
+mod pattern;
 mod record;
+mod rules;
 mod schema;
 mod value;
 
 pub use collection::{
-    AuthAlertConfig, AuthOptions, Collection, CollectionKind, EmailTemplate, MfaConfig,
-    OAuth2Config, OAuth2MappedFields, OAuth2Provider, OtpConfig, PasswordAuthConfig, TokenConfig,
-    TokenKind,
+    AuthAlertConfig, AuthOptions, Collection, CollectionKind, CollectionRow, EmailTemplate,
+    MfaConfig, OAuth2Config, OAuth2MappedFields, OAuth2Provider, OtpConfig, PasswordAuthConfig,
+    SchemaFacts, TokenConfig, TokenKind,
 };
 pub use errors::{FieldError, FieldErrors};
-pub use field::{Field, FieldKind};
-pub use record::{Record, TempFile, Upload, UploadSource};
+pub use field::{Field, FieldKind, SettingsContext};
+pub use record::{
+    Expand, ExpandedRecord, ExpandedValue, ExportView, Modifier, Record, TempFile, Upload,
+    UploadMode, UploadSource, WriteExpand,
+};
 pub use schema::Schema;
 pub use value::{GeoPoint, Value};

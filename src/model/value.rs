@@ -1,11 +1,9 @@
 //! The value of one record field.
 
-/// A point on Earth in degrees; `lon` in -180..=180 and `lat` in -90..=90 once validated.
-#[derive(Clone, Copy, Debug, Default, PartialEq)]
-pub struct GeoPoint {
-    pub lon: f64,
-    pub lat: f64,
-}
+use serde_json::Value as JsonValue;
+
+pub use crate::base::GeoPoint;
+use crate::base::json;
 
 /// The normalised value of a record field, as its field type keeps it.
 ///
@@ -61,8 +59,49 @@ impl Value {
             Self::Number(value) => *value == 0.0,
             Self::Text(text) => text.is_empty(),
             Self::List(list) => list.is_empty(),
-            Self::Json(text) => matches!(text.as_str(), "" | "null" | "\"\"" | "[]" | "{}"),
+            Self::Json(text) => matches!(text.trim(), "" | "null" | "\"\"" | "[]" | "{}"),
             Self::Geo(point) => point.lon == 0.0 && point.lat == 0.0,
+        }
+    }
+}
+
+impl Value {
+    /// Appends the value as JSON, escaped as Go's encoder does.
+    pub fn write_json(&self, out: &mut Vec<u8>) {
+        match self {
+            Self::Null => out.extend_from_slice(b"null"),
+            Self::Bool(flag) => json::write_bool(out, *flag),
+            Self::Number(number) => json::write_f64(out, *number),
+            Self::Text(text) => json::write_str(out, text),
+            Self::Json(text) if text.is_empty() => out.extend_from_slice(b"null"),
+            Self::Json(text) => json::write_compact_raw(out, text),
+            Self::Geo(point) => point.write_json(out),
+            Self::List(list) => {
+                out.push(b'[');
+                for (index, item) in list.iter().enumerate() {
+                    if index > 0 {
+                        out.push(b',');
+                    }
+                    json::write_str(out, item);
+                }
+                out.push(b']');
+            }
+        }
+    }
+
+    /// The value as a JSON tree, for scripts and rules.
+    #[must_use]
+    pub fn to_json(&self) -> JsonValue {
+        match self {
+            Self::Null => JsonValue::Null,
+            Self::Bool(flag) => JsonValue::Bool(*flag),
+            Self::Number(number) => json_number(*number),
+            Self::Text(text) => JsonValue::String(text.clone()),
+            Self::Json(text) => serde_json::from_str(text).unwrap_or_default(),
+            Self::Geo(point) => {
+                serde_json::json!({"lon": json_number(point.lon), "lat": json_number(point.lat)})
+            }
+            Self::List(list) => list.iter().cloned().map(JsonValue::String).collect(),
         }
     }
 }
@@ -77,4 +116,14 @@ impl From<String> for Value {
     fn from(text: String) -> Self {
         Self::Text(text)
     }
+}
+
+/// A JSON number; whole numbers print without a fraction, what JSON cannot hold becomes 0.
+pub(crate) fn json_number(number: f64) -> JsonValue {
+    /// Up to here each whole number is a double of its own.
+    const WHOLE_MAX: f64 = 9_007_199_254_740_992.0;
+    if number.fract() == 0.0 && number.abs() <= WHOLE_MAX {
+        return JsonValue::from(number as i64);
+    }
+    serde_json::Number::from_f64(number).map_or_else(|| JsonValue::from(0), Into::into)
 }

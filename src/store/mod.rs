@@ -1,15 +1,33 @@
 //! The only place with SQL: connections, transactions, migrations, queries and the translation of filters.
+//!
+//! [`Store::read`] lends one of many connections for reading. [`Store::write`] hands a job to the one writer, which runs
+//! all jobs that wait in one transaction ([`writer`]). Nothing outside this folder sees SQL or the driver.
 
+pub mod collections;
 mod conn;
 mod dialect;
 mod error;
+mod handle;
+pub mod logs;
+pub mod migrations;
+mod options;
+pub mod params;
+mod pool;
 pub mod records;
 mod rows;
+mod scan;
 pub mod search;
 mod sql;
+pub mod tables;
 mod texts;
+mod tx;
+mod writer;
 
 pub use conn::Conn;
 pub use dialect::{Dialect, escape_like};
-pub use error::Error;
+pub use error::{Error, IndexFailure};
+pub use handle::Store;
+pub use options::StoreOptions;
+pub use pool::ReadGuard;
 pub use sql::Sql;
+pub use tx::{AfterCommit, Tx};

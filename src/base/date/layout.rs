@@ -32,7 +32,7 @@ enum Part {
         colon: bool,
         z_allowed: bool,
     },
-    /// An abbreviation such as `CET`. It says nothing about the offset (but `GMT+3` does).
+    /// An abbreviation such as `CET` or `GMT+3`. It is read over: it says nothing certain about the offset.
     ZoneName,
     Byte(u8),
     Spaces,
@@ -356,7 +356,7 @@ impl<'a> Reader<'a> {
             [b'C', b'h', b'S', b'T', ..] | [b'M', b'e', b'S', b'T', ..] => 4,
             [b'U', b'T', b'C', ..] => 3,
             [b'G', b'M', b'T', ..] => 3 + signed_hours(self.rest.get(3..)?),
-            [b'+' | b'-', ..] => match signed_hours(self.rest) {
+            [b'+' | b'-', _, _, ..] => match signed_hours(self.rest) {
                 0 => return None,
                 length => length,
             },

@@ -1,7 +1,11 @@
 //! What PocketBase accepts as an e-mail address: RFC 5322's dot-atom or quoted string, `@`, and a domain with a dot,
 //! with most of the Unicode basic plane allowed besides ASCII.
 
-/// Whether a text has the form of an e-mail address. Does not ask whether the domain exists.
+use std::sync::LazyLock;
+
+use regex::Regex;
+
+/// Whether a text has the form of an e-mail address. Does not ask whether the domain exists. An empty text has not.
 pub fn is_email(text: &str) -> bool {
     // No domain holds an `@`; a quoted local part may.
     text.rsplit_once('@')
@@ -13,72 +17,30 @@ fn is_beyond_ascii(char: char) -> bool {
 }
 
 fn is_local_part(local: &str) -> bool {
-    let inner = local
-        .strip_prefix('"')
-        .and_then(|rest| rest.strip_suffix('"'));
-    match inner {
-        Some(inner) => is_quoted_content(inner),
-        None => local
-            .split('.')
-            .all(|atom| !atom.is_empty() && atom.chars().all(is_atom_char)),
+    if local.contains('"') {
+        return QUOTED.as_ref().is_some_and(|quoted| quoted.is_match(local));
     }
+    local
+        .split('.')
+        .all(|atom| !atom.is_empty() && atom.chars().all(is_atom_char))
 }
 
 fn is_atom_char(char: char) -> bool {
     char.is_ascii_alphanumeric() || "!#$%&'*+-/=?^_`{|}~".contains(char) || is_beyond_ascii(char)
 }
 
-/// The content of a quoted local part: characters and folding white space, where a `(` may stand before any character. A
-/// set of states is followed, since the rule leaves several readings open until the end.
-fn is_quoted_content(content: &str) -> bool {
-    /// Between characters.
-    const BETWEEN: u8 = 1;
-    /// In white space that a line break may follow.
-    const SPACE: u8 = 2;
-    const CARRIAGE_RETURN: u8 = 4;
-    const LINE_FEED: u8 = 8;
-    /// In white space after a line break.
-    const FOLDED: u8 = 16;
-    const AFTER_PARENTHESIS: u8 = 32;
-    const READY: u8 = BETWEEN | SPACE | FOLDED;
-
-    let mut states = BETWEEN;
-    for char in content.chars() {
-        let mut next = 0;
-        if matches!(char, ' ' | '\t') {
-            if states & (BETWEEN | SPACE) != 0 {
-                next |= SPACE;
-            }
-            if states & (LINE_FEED | FOLDED) != 0 {
-                next |= FOLDED;
-            }
-        }
-        if char == '\r' && states & (BETWEEN | SPACE) != 0 {
-            next |= CARRIAGE_RETURN;
-        }
-        if char == '\n' && states & CARRIAGE_RETURN != 0 {
-            next |= LINE_FEED;
-        }
-        if states & READY != 0 && is_quoted_char(char) {
-            next |= BETWEEN;
-            if char == '(' {
-                next |= AFTER_PARENTHESIS;
-            }
-        }
-        let any = matches!(char, '\u{1}'..='\u{9}' | '\u{B}'..='\u{7F}') || is_beyond_ascii(char);
-        if states & AFTER_PARENTHESIS != 0 && any {
-            next |= BETWEEN;
-        }
-        states = next;
-    }
-    states & READY != 0
-}
-
-fn is_quoted_char(char: char) -> bool {
-    matches!(char, '\u{1}'..='\u{8}' | '\u{B}' | '\u{C}' | '\u{E}'..='\u{1F}' | '\u{7F}')
-        || matches!(char, '!' | '#'..='[' | ']'..='~')
-        || is_beyond_ascii(char)
-}
+/// A quoted local part, in PocketBase's reading: a quote before each character or so, folding white space between, and a
+/// quote at the end. So `"a"` passes and `"ab"` does not, other than in RFC 5322.
+static QUOTED: LazyLock<Option<Regex>> = LazyLock::new(|| {
+    let beyond_ascii = r"\x{A0}-\x{D7FF}\x{F900}-\x{FDCF}\x{FDF0}-\x{FFEF}";
+    let fold = r"(?: (?: [\x20\t]* \r\n )? [\x20\t]+ )?";
+    let plain = r"\x01-\x08\x0b\x0c\x0e-\x1f\x21\x23-\x5b\x5d-\x7f";
+    let escaped = r"\x01-\x09\x0b-\x7f";
+    let quoted = format!(
+        r#"(?x) ^ (?: " {fold} (?: [{plain}{beyond_ascii}] | \( [{escaped}] ) )* {fold} " $"#
+    );
+    Regex::new(&quoted).ok()
+});
 
 fn is_mail_domain(domain: &str) -> bool {
     let domain = domain.strip_suffix('.').unwrap_or(domain);
@@ -111,13 +73,14 @@ mod tests {
             "tést@exämple.com",
             "a@a..b.com",
             "a@1-_~x.c-m",
-            "\"quoted b@c\"@example.com",
-            "\"a\r\n b\"@example.com",
-            "\"a(\"b\"@example.com",
+            "\"a\"@example.com",
+            "\"a\"\r\n b\"@example.com",
+            "\"(\"\"@\"@example.com",
             "a/b`{|}~@example.com",
         ] {
             assert!(is_email(text), "{text}");
         }
+        assert!(QUOTED.is_some());
         for text in [
             "",
             "@",
@@ -137,8 +100,8 @@ mod tests {
             "a@-b.com",
             "a@b_.com",
             "a@b@c.com",
-            "\"a@b.com",
-            "\"a\"b\"@b.com",
+            "\"ab\"@b.com",
+            "\"\"@b.com",
             "a@[127.0.0.1]",
             "😀@b.com",
             "a\r\n@b.com",

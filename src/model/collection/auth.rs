@@ -1,92 +1,7 @@
-//! A collection: its fields, rules, indexes and the options of its kind.
-
-use std::collections::HashMap;
+//! The options of auth collections.
 
 use serde::{Deserialize, Serialize};
-
-use super::field::Field;
-
-/// What a collection holds.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "lowercase")]
-pub enum CollectionKind {
-    Base,
-    Auth,
-    View,
-}
-
-/// A set of records with one shape. Immutable once shared: a change makes a new value (see [`super::Schema`]).
-///
-/// A rule is `None` for superusers only, an empty text for everyone, else a filter.
-#[derive(Clone, Debug)]
-pub struct Collection {
-    pub id: String,
-    pub name: String,
-    pub kind: CollectionKind,
-    pub system: bool,
-    pub list_rule: Option<String>,
-    pub view_rule: Option<String>,
-    pub create_rule: Option<String>,
-    pub update_rule: Option<String>,
-    pub delete_rule: Option<String>,
-    /// `CREATE INDEX` statements as the user wrote them.
-    pub indexes: Vec<String>,
-    /// Dates as texts.
-    pub created: String,
-    pub updated: String,
-    /// Set for auth collections.
-    pub auth: Option<Box<AuthOptions>>,
-    /// The SELECT of a view collection, else empty.
-    pub view_query: String,
-    fields: Vec<Field>,
-    by_name: HashMap<String, usize>,
-}
-
-impl Collection {
-    /// The fields in their stored order; a record's values are aligned with them.
-    #[must_use]
-    pub fn fields(&self) -> &[Field] {
-        &self.fields
-    }
-
-    /// The field of that exact name.
-    #[must_use]
-    pub fn field(&self, name: &str) -> Option<&Field> {
-        self.by_name.get(name).map(|index| &self.fields[*index])
-    }
-
-    /// The position of the field of that exact name in [`Collection::fields`].
-    #[must_use]
-    pub fn field_index(&self, name: &str) -> Option<usize> {
-        self.by_name.get(name).copied()
-    }
-
-    /// Replaces all fields.
-    pub fn set_fields(&mut self, fields: Vec<Field>) {
-        self.by_name = fields
-            .iter()
-            .enumerate()
-            .map(|(index, field)| (field.name.clone(), index))
-            .collect();
-        self.fields = fields;
-    }
-
-    #[must_use]
-    pub fn is_auth(&self) -> bool {
-        self.kind == CollectionKind::Auth
-    }
-
-    #[must_use]
-    pub fn is_view(&self) -> bool {
-        self.kind == CollectionKind::View
-    }
-
-    /// Whether this is `_superusers`.
-    #[must_use]
-    pub fn is_superusers(&self) -> bool {
-        self.name == "_superusers"
-    }
-}
+use serde_json::{Map, Value as Json};
 
 /// The purposes a token is signed for; each has a secret and a lifetime of its own.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -225,6 +140,7 @@ pub struct OAuth2Provider {
     pub pkce: Option<bool>,
     pub name: String,
     pub client_id: String,
+    #[serde(skip_serializing_if = "String::is_empty")]
     pub client_secret: String,
     #[serde(rename = "authURL")]
     pub auth_url: String,
@@ -234,4 +150,113 @@ pub struct OAuth2Provider {
     pub user_info_url: String,
     pub display_name: String,
     pub extra: Option<serde_json::Map<String, serde_json::Value>>,
+}
+
+impl AuthOptions {
+    /// The options as JSON, secrets included, in PocketBase's member order.
+    #[must_use]
+    pub fn to_json(&self) -> Map<String, Json> {
+        match serde_json::to_value(self) {
+            Ok(Json::Object(object)) => object,
+            _ => Map::new(),
+        }
+    }
+
+    /// A copy without token secrets and client secrets.
+    #[must_use]
+    pub fn without_secrets(&self) -> Self {
+        let mut copy = self.clone();
+        for token in [
+            &mut copy.auth_token,
+            &mut copy.password_reset_token,
+            &mut copy.email_change_token,
+            &mut copy.verification_token,
+            &mut copy.file_token,
+        ] {
+            token.secret.clear();
+        }
+        for provider in &mut copy.oauth2.providers {
+            provider.client_secret.clear();
+        }
+        copy
+    }
+
+    /// Takes over the members that `body` has; what it leaves out stays, secrets among it. Null clears rules, lists and
+    /// `pkce`, and leaves everything else as it is. A provider of a known name keeps what its entry leaves out.
+    ///
+    /// # Errors
+    /// A member has the wrong JSON type; the options are unchanged then.
+    pub fn merge_json(&mut self, body: &Map<String, Json>) -> Result<(), String> {
+        let mut merged = self.to_json();
+        for (name, value) in body {
+            if let Some(present) = merged.get_mut(name) {
+                merge(name, present, value);
+            }
+        }
+        let mut read: Self =
+            serde_json::from_value(Json::Object(merged)).map_err(|error| error.to_string())?;
+        for extra in read
+            .oauth2
+            .providers
+            .iter_mut()
+            .filter_map(|provider| provider.extra.as_mut())
+        {
+            extra.sort_keys();
+        }
+        *self = read;
+        Ok(())
+    }
+}
+
+/// Members that null clears.
+const NULLABLE: [&str; 4] = ["authRule", "manageRule", "pkce", "extra"];
+/// Lists, which null empties.
+const LISTS: [&str; 2] = ["providers", "identityFields"];
+
+fn merge(name: &str, present: &mut Json, value: &Json) {
+    match (present, value) {
+        (present, Json::Null) if LISTS.contains(&name) => *present = Json::Array(Vec::new()),
+        (present, Json::Null) if NULLABLE.contains(&name) => *present = Json::Null,
+        (_, Json::Null) => {}
+        (Json::Object(present), Json::Object(members)) => {
+            for (name, value) in members {
+                match present.get_mut(name) {
+                    Some(slot) => merge(name, slot, value),
+                    None => {
+                        present.insert(name.clone(), value.clone());
+                    }
+                }
+            }
+        }
+        (Json::Array(present), Json::Array(items)) if name == "providers" => {
+            let before = std::mem::take(present);
+            present.extend(items.iter().map(|item| merge_provider(&before, item)));
+        }
+        (present, value) => *present = value.clone(),
+    }
+}
+
+fn merge_provider(before: &[Json], item: &Json) -> Json {
+    let known = before
+        .iter()
+        .find(|known| item.get("name").is_some() && known.get("name") == item.get("name"));
+    let Some(known) = known else {
+        return strip_nulls(item);
+    };
+    let mut merged = known.clone();
+    merge("provider", &mut merged, item);
+    merged
+}
+
+/// Null is absent to everything that is not nullable.
+fn strip_nulls(item: &Json) -> Json {
+    match item {
+        Json::Object(members) => members
+            .iter()
+            .filter(|(_, value)| !value.is_null())
+            .map(|(name, value)| (name.clone(), value.clone()))
+            .collect::<Map<_, _>>()
+            .into(),
+        other => other.clone(),
+    }
 }

@@ -1,11 +1,20 @@
 //! A record: the values of one row, what they were when loaded, and uploads that wait to be stored.
 
-use std::path::PathBuf;
+mod export;
+mod input;
+mod lifecycle;
+mod upload;
+
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use bytes::Bytes;
+use serde_json::{Map, Value as Json};
 
 use super::{Collection, Value};
+
+pub use export::{Expand, ExpandedRecord, ExpandedValue, ExportView, WriteExpand};
+pub use input::Modifier;
+pub use upload::{TempFile, Upload, UploadMode, UploadSource};
 
 /// A row of a collection. `values` are aligned with [`Collection::fields`].
 #[derive(Clone, Debug)]
@@ -17,41 +26,20 @@ pub struct Record {
     original: Option<Box<[Value]>>,
     /// Files to be stored when the record is saved; their names are already in the file fields' values.
     pub uploads: Vec<Upload>,
+    extras: Option<Box<Extras>>,
 }
 
-/// A file to be stored with a record.
-#[derive(Clone, Debug)]
-pub struct Upload {
-    /// Name of the file field.
-    pub field: String,
-    /// The stored name: normalised, with a random suffix.
-    pub name: String,
-    /// The name the client gave.
-    pub original_name: String,
-    pub size: u64,
-    /// Detected from the content, never taken from the client.
-    pub content_type: String,
-    pub source: UploadSource,
-}
-
-/// Where the bytes of an upload wait.
-#[derive(Clone, Debug)]
-pub enum UploadSource {
-    Memory(Bytes),
-    /// A temporary file that lives as long as its handle.
-    File(Arc<TempFile>),
-}
-
-/// A temporary file, removed on drop.
-#[derive(Debug)]
-pub struct TempFile {
-    pub path: PathBuf,
-}
-
-impl Drop for TempFile {
-    fn drop(&mut self) {
-        let _ = std::fs::remove_file(&self.path);
-    }
+/// What few records have.
+#[derive(Clone, Debug, Default)]
+struct Extras {
+    /// Passwords set anew, by field; forgotten once saved.
+    plain_passwords: BTreeMap<String, String>,
+    /// Members shown or hidden against the collection's settings.
+    visibility: BTreeMap<String, bool>,
+    /// Members that are no fields, exported when `export_custom` is set.
+    custom: Map<String, Json>,
+    export_custom: bool,
+    ignore_email_visibility: bool,
 }
 
 impl Record {
@@ -69,6 +57,7 @@ impl Record {
             stored: false,
             original: None,
             uploads: Vec::new(),
+            extras: None,
         }
     }
 
@@ -82,6 +71,7 @@ impl Record {
             stored: true,
             original: None,
             uploads: Vec::new(),
+            extras: None,
         }
     }
 
@@ -135,9 +125,12 @@ impl Record {
 
     /// Sets an already normalised value; an unknown field is ignored.
     pub fn set(&mut self, field: &str, value: Value) {
-        let Some(index) = self.collection.field_index(field) else {
-            return;
-        };
+        if let Some(index) = self.collection.field_index(field) {
+            self.set_at(index, value);
+        }
+    }
+
+    fn set_at(&mut self, index: usize, value: Value) {
         if self.stored && self.original.is_none() {
             self.original = Some(self.values.clone().into());
         }
@@ -146,10 +139,36 @@ impl Record {
         }
     }
 
-    /// Marks the present values as stored and forgets the uploads.
+    /// Marks the present values as stored and forgets uploads and plain passwords.
     pub fn mark_saved(&mut self) {
         self.stored = true;
         self.original = None;
         self.uploads.clear();
+        if let Some(extras) = &mut self.extras {
+            extras.plain_passwords.clear();
+        }
+    }
+
+    /// Whether the field holds another value than the stored one; true for a new record.
+    #[must_use]
+    pub fn has_changed(&self, field: &str) -> bool {
+        self.original(field) != self.get(field)
+    }
+
+    /// The same collection, stored values and no changes; nothing for a new record.
+    #[must_use]
+    pub fn to_original(&self) -> Option<Self> {
+        if !self.stored {
+            return None;
+        }
+        let values = match &self.original {
+            Some(values) => values.to_vec(),
+            None => self.values.clone(),
+        };
+        Some(Self::loaded(Arc::clone(&self.collection), values))
+    }
+
+    fn extras_mut(&mut self) -> &mut Extras {
+        self.extras.get_or_insert_default()
     }
 }

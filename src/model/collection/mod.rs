@@ -1,0 +1,168 @@
+//! A collection: its fields, rules, indexes and the options of its kind.
+
+mod apply;
+mod auth;
+mod defaults;
+mod export_order;
+mod fields;
+pub mod index;
+mod templates;
+mod validate;
+mod validate_auth;
+mod validate_fields;
+mod wire;
+
+use std::collections::HashMap;
+
+use serde::{Deserialize, Serialize};
+
+use super::field::Field;
+use super::record::Modifier;
+
+pub use auth::{
+    AuthAlertConfig, AuthOptions, EmailTemplate, MfaConfig, OAuth2Config, OAuth2MappedFields,
+    OAuth2Provider, OtpConfig, PasswordAuthConfig, TokenConfig, TokenKind,
+};
+pub(crate) use export_order::ExportSlot;
+pub use validate::SchemaFacts;
+pub use wire::CollectionRow;
+
+/// What a collection holds.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum CollectionKind {
+    Base,
+    Auth,
+    View,
+}
+
+impl CollectionKind {
+    /// The name on the wire.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Base => "base",
+            Self::Auth => "auth",
+            Self::View => "view",
+        }
+    }
+
+    /// The kind of that name on the wire.
+    #[must_use]
+    pub fn from_name(name: &str) -> Option<Self> {
+        match name {
+            "base" => Some(Self::Base),
+            "auth" => Some(Self::Auth),
+            "view" => Some(Self::View),
+            _ => None,
+        }
+    }
+}
+
+/// A set of records with one shape. Immutable once shared: a change makes a new value (see [`super::Schema`]).
+///
+/// A rule is `None` for superusers only, an empty text for everyone, else a filter.
+#[derive(Clone, Debug)]
+pub struct Collection {
+    pub id: String,
+    pub name: String,
+    pub kind: CollectionKind,
+    pub system: bool,
+    pub list_rule: Option<String>,
+    pub view_rule: Option<String>,
+    pub create_rule: Option<String>,
+    pub update_rule: Option<String>,
+    pub delete_rule: Option<String>,
+    /// `CREATE INDEX` statements as the user wrote them.
+    pub indexes: Vec<String>,
+    /// Dates as texts.
+    pub created: String,
+    pub updated: String,
+    /// Set for auth collections.
+    pub auth: Option<Box<AuthOptions>>,
+    /// The SELECT of a view collection, else empty.
+    pub view_query: String,
+    fields: Vec<Field>,
+    by_name: HashMap<String, usize>,
+    export_slots: Vec<ExportSlot>,
+    /// The id that was made from type and name, to be made again when it turns out to be taken.
+    generated_id: Option<String>,
+    /// A type that a client asked for and that does not exist; validation refuses it.
+    unknown_kind: Option<String>,
+}
+
+impl Collection {
+    /// The fields in their stored order; a record's values are aligned with them.
+    #[must_use]
+    pub fn fields(&self) -> &[Field] {
+        &self.fields
+    }
+
+    /// The field of that exact name.
+    #[must_use]
+    pub fn field(&self, name: &str) -> Option<&Field> {
+        self.by_name.get(name).map(|index| &self.fields[*index])
+    }
+
+    /// The position of the field of that exact name in [`Collection::fields`].
+    #[must_use]
+    pub fn field_index(&self, name: &str) -> Option<usize> {
+        self.by_name.get(name).copied()
+    }
+
+    /// Replaces all fields.
+    pub fn set_fields(&mut self, fields: Vec<Field>) {
+        self.by_name = fields
+            .iter()
+            .enumerate()
+            .map(|(index, field)| (field.name.clone(), index))
+            .collect();
+        self.export_slots = export_order::slots(&fields);
+        self.fields = fields;
+    }
+
+    /// The field with that id.
+    #[must_use]
+    pub fn field_by_id(&self, id: &str) -> Option<&Field> {
+        self.fields.iter().find(|field| field.id == id)
+    }
+
+    /// The field that a body key leads to, with or without a modifier such as in `count+`.
+    #[must_use]
+    pub fn field_of_key(&self, key: &str) -> Option<&Field> {
+        self.resolve_key(key)
+            .and_then(|(index, _)| self.fields.get(index))
+    }
+
+    /// Position of the field that a body key leads to, and how the key changes it.
+    #[must_use]
+    pub fn resolve_key(&self, key: &str) -> Option<(usize, Modifier)> {
+        if let Some(index) = self.field_index(key) {
+            return Some((index, Modifier::Set));
+        }
+        let (name, modifier) = Modifier::split(key);
+        let index = self.field_index(name)?;
+        let field = self.fields.get(index)?;
+        modifier.fits(&field.kind).then_some((index, modifier))
+    }
+
+    pub(crate) fn export_slots(&self) -> &[ExportSlot] {
+        &self.export_slots
+    }
+
+    #[must_use]
+    pub fn is_auth(&self) -> bool {
+        self.kind == CollectionKind::Auth
+    }
+
+    #[must_use]
+    pub fn is_view(&self) -> bool {
+        self.kind == CollectionKind::View
+    }
+
+    /// Whether this is `_superusers`.
+    #[must_use]
+    pub fn is_superusers(&self) -> bool {
+        self.name == "_superusers"
+    }
+}

@@ -1,0 +1,134 @@
+//! The write transaction as a job sees it.
+
+use std::ops::{Deref, DerefMut};
+use std::sync::Arc;
+
+use futures_util::future::BoxFuture;
+
+use super::conn::Conn;
+use super::error::Error;
+use crate::model::Schema;
+
+/// Something to do once the transaction is durable, such as publishing its events. Runs on the writer's thread: it must
+/// hand longer work to somebody else.
+pub type AfterCommit = Box<dyn FnOnce() + Send>;
+
+/// A write transaction. Reads see what the job wrote; queries are those of [`Conn`].
+///
+/// Several jobs may share one transaction of the database, each in a savepoint of its own; a job notices nothing of it.
+pub struct Tx {
+    conn: Conn,
+    schema: Arc<Schema>,
+    /// What `schema` was before the job changed it.
+    schema_before: Option<Arc<Schema>>,
+    after_commit: Vec<AfterCommit>,
+    depth: u32,
+    /// A savepoint was left half-way: nobody knows what of it was done.
+    abandoned: bool,
+}
+
+impl Tx {
+    pub(super) fn new(conn: Conn, schema: Arc<Schema>) -> Self {
+        Self {
+            conn,
+            schema,
+            schema_before: None,
+            after_commit: Vec::new(),
+            depth: 0,
+            abandoned: false,
+        }
+    }
+
+    /// The collections as this transaction has them.
+    #[must_use]
+    pub fn schema(&self) -> &Arc<Schema> {
+        &self.schema
+    }
+
+    /// Replaces the collections: for the rest of this transaction, and for everybody once it is committed. No other job
+    /// joins the transaction after one that did this.
+    pub fn set_schema(&mut self, schema: Arc<Schema>) {
+        let before = std::mem::replace(&mut self.schema, schema);
+        self.schema_before.get_or_insert(before);
+    }
+
+    /// Registers something to do after the commit, before the caller gets its answer. Dropped when the transaction, or the
+    /// savepoint it was registered in, is rolled back.
+    pub fn on_commit(&mut self, action: AfterCommit) {
+        self.after_commit.push(action);
+    }
+
+    /// Runs a part that is undone alone when it fails: its writes, its schema change and its `on_commit` actions.
+    ///
+    /// The returned future must be driven to its end; dropping it half-way rolls the whole job back.
+    ///
+    /// # Errors
+    /// The error of `part`, or of the database when the savepoint itself fails.
+    pub async fn savepoint<T, E, F>(&mut self, part: F) -> Result<T, E>
+    where
+        F: for<'t> FnOnce(&'t mut Self) -> BoxFuture<'t, Result<T, E>>,
+        E: From<Error>,
+    {
+        let depth = self.depth + 1;
+        let schema = (Arc::clone(&self.schema), self.schema_before.clone());
+        let actions = self.after_commit.len();
+        self.conn.savepoint("SAVEPOINT", depth).await?;
+        self.depth = depth;
+        self.abandoned = true;
+        let result = part(self).await;
+        if result.is_err() {
+            self.conn.savepoint("ROLLBACK TO", depth).await?;
+            (self.schema, self.schema_before) = schema;
+            self.after_commit.truncate(actions);
+        }
+        self.conn.savepoint("RELEASE", depth).await?;
+        self.depth = depth - 1;
+        self.abandoned = false;
+        result
+    }
+
+    /// Ends a job; gives its actions when it is kept.
+    pub(super) async fn end_job(&mut self, keep: bool) -> Result<Vec<AfterCommit>, Error> {
+        let actions = std::mem::take(&mut self.after_commit);
+        let abandoned = std::mem::take(&mut self.abandoned);
+        self.depth = 0;
+        if (!keep || abandoned)
+            && let Some(before) = self.schema_before.take()
+        {
+            self.schema = before;
+        }
+        self.conn.end_job(keep && !abandoned).await?;
+        if keep && abandoned {
+            return Err(Error::Abandoned);
+        }
+        Ok(actions)
+    }
+
+    pub(super) fn schema_changed(&self) -> bool {
+        self.schema_before.is_some()
+    }
+
+    /// Sets the collections to start the next transaction with.
+    pub(super) fn reset_schema(&mut self, schema: Arc<Schema>) {
+        self.schema = schema;
+        self.schema_before = None;
+    }
+
+    pub(super) fn into_conn(self) -> Conn {
+        self.conn
+    }
+}
+
+impl Deref for Tx {
+    type Target = Conn;
+
+    fn deref(&self) -> &Conn {
+        &self.conn
+    }
+}
+
+impl DerefMut for Tx {
+    fn deref_mut(&mut self) -> &mut Conn {
+        &mut self.conn
+    }
+}

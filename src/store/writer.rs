@@ -1,0 +1,270 @@
+//! The one writer. Jobs that wait at the same time share a transaction: one commit, hence one wait for the disk, for all.
+
+use std::panic::AssertUnwindSafe;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use arc_swap::ArcSwap;
+use futures_util::FutureExt;
+use futures_util::future::BoxFuture;
+use sqlx::sqlite::SqliteConnectOptions;
+use tokio::sync::{mpsc, oneshot};
+
+use super::conn::Conn;
+use super::error::Error;
+use super::pool::Pool;
+use super::tx::{AfterCommit, Tx};
+use crate::model::Schema;
+
+/// Jobs that may wait; callers beyond them wait for a place.
+const QUEUE: usize = 1024;
+
+/// How long a caller waits for a place in the queue.
+const QUEUE_PATIENCE: Duration = Duration::from_secs(30);
+
+/// Bounds of one transaction: the first jobs in it wait for the last.
+const GROUP_JOBS: usize = 256;
+const GROUP_TIME: Duration = Duration::from_millis(8);
+
+/// Hands jobs to the writer.
+pub(super) struct Writer {
+    queue: mpsc::Sender<Command>,
+}
+
+enum Command {
+    Run(Job),
+    /// Finish: nothing behind this is run. Answered when the connection is closed.
+    Close(oneshot::Sender<()>),
+}
+
+struct Job {
+    run: Run,
+    /// Whether the job has the transaction for itself.
+    alone: bool,
+}
+
+type Run = Box<dyn for<'t> FnOnce(&'t mut Tx) -> BoxFuture<'t, Outcome> + Send>;
+
+/// How a job ended.
+struct Outcome {
+    keep: bool,
+    answer: Answer,
+}
+
+/// Gives the caller its result, or the error of the transaction when that did not come about.
+type Answer = Box<dyn FnOnce(Result<(), Error>) + Send>;
+
+impl Writer {
+    /// Starts the writer of one database file on the runtime it is called in.
+    pub(super) fn start(
+        mut conn: Conn,
+        reopen: Reopen,
+        schema: Arc<ArcSwap<Schema>>,
+        readers: Arc<Pool>,
+    ) -> (Self, impl Future<Output = ()> + Send) {
+        let (queue, jobs) = mpsc::channel(QUEUE);
+        conn.start_transactions();
+        let worker = Worker {
+            jobs,
+            tx: Tx::new(conn, schema.load_full()),
+            schema,
+            readers,
+            reopen,
+        };
+        (Self { queue }, worker.run())
+    }
+
+    /// Runs a job and waits for the commit. Once queued, it runs even if the caller stops waiting.
+    pub(super) async fn write<T, E, F>(&self, job: F, alone: bool) -> Result<T, E>
+    where
+        F: for<'t> FnOnce(&'t mut Tx) -> BoxFuture<'t, Result<T, E>> + Send + 'static,
+        T: Send + 'static,
+        E: From<Error> + Send + 'static,
+    {
+        let (reply, result) = oneshot::channel();
+        let run: Run = Box::new(move |tx| {
+            Box::pin(async move {
+                let result = AssertUnwindSafe(async { job(tx).await })
+                    .catch_unwind()
+                    .await
+                    .unwrap_or_else(|_| Err(E::from(Error::Abandoned)));
+                Outcome {
+                    keep: result.is_ok(),
+                    answer: Box::new(move |commit| {
+                        // An error of the job's own says more than that of the commit.
+                        let _ = reply.send(match commit {
+                            Err(error) if result.is_ok() => Err(E::from(error)),
+                            _ => result,
+                        });
+                    }),
+                }
+            })
+        });
+        self.send(Command::Run(Job { run, alone })).await?;
+        result.await.map_err(|_| Error::Closed)?
+    }
+
+    /// Lets the jobs that wait finish, and closes the connection.
+    pub(super) async fn close(&self) {
+        let (done, closed) = oneshot::channel();
+        if self.queue.send(Command::Close(done)).await.is_ok() {
+            let _ = closed.await;
+        }
+    }
+
+    async fn send(&self, command: Command) -> Result<(), Error> {
+        use mpsc::error::{SendTimeoutError, TrySendError};
+        match self.queue.try_send(command) {
+            Ok(()) => Ok(()),
+            Err(TrySendError::Closed(_)) => Err(Error::Closed),
+            Err(TrySendError::Full(command)) => {
+                match self.queue.send_timeout(command, QUEUE_PATIENCE).await {
+                    Ok(()) => Ok(()),
+                    Err(SendTimeoutError::Timeout(_)) => Err(Error::Busy),
+                    Err(SendTimeoutError::Closed(_)) => Err(Error::Closed),
+                }
+            }
+        }
+    }
+}
+
+/// The task that owns the connection.
+struct Worker {
+    jobs: mpsc::Receiver<Command>,
+    tx: Tx,
+    schema: Arc<ArcSwap<Schema>>,
+    readers: Arc<Pool>,
+    reopen: Reopen,
+}
+
+/// How to get a new connection should the thread of the old one die.
+pub(super) struct Reopen {
+    pub(super) options: SqliteConnectOptions,
+    pub(super) query_timeout: Duration,
+}
+
+impl Reopen {
+    pub(super) async fn open(&self) -> Result<Conn, Error> {
+        Conn::open(&self.options, self.query_timeout).await
+    }
+}
+
+impl Worker {
+    async fn run(mut self) {
+        let mut done = None;
+        let mut next = self.jobs.recv().await;
+        loop {
+            match next {
+                Some(Command::Run(job)) => next = self.group(job).await,
+                Some(Command::Close(reply)) => {
+                    done = Some(reply);
+                    break;
+                }
+                None => break,
+            }
+            if next.is_none() {
+                next = self.jobs.recv().await;
+            }
+        }
+        self.jobs.close();
+        if let Err(error) = finish(self.tx.into_conn()).await {
+            tracing::warn!(%error, "the database did not close cleanly");
+        }
+        if let Some(done) = done {
+            let _ = done.send(());
+        }
+    }
+
+    /// Runs a job and those that wait behind it in one transaction. Gives a command that must come after it.
+    async fn group(&mut self, first: Job) -> Option<Command> {
+        let started = Instant::now();
+        let mut group = Group::default();
+        let mut job = first;
+        let left = loop {
+            let alone = job.alone;
+            self.job(job, &mut group).await;
+            if alone
+                || self.tx.is_lost()
+                || self.tx.schema_changed()
+                || group.answers.len() >= GROUP_JOBS
+                || started.elapsed() >= GROUP_TIME
+            {
+                break None;
+            }
+            match self.jobs.try_recv() {
+                Ok(Command::Run(next)) if !next.alone => job = next,
+                Ok(command) => break Some(command),
+                Err(_) => break None,
+            }
+        };
+        self.finish(group).await;
+        left
+    }
+
+    async fn job(&mut self, job: Job, group: &mut Group) {
+        let Outcome { keep, answer } = (job.run)(&mut self.tx).await;
+        let ended = self.tx.end_job(keep).await;
+        let ended = ended.map(|actions| {
+            if keep {
+                group.actions.extend(actions);
+                group.alone |= job.alone;
+            }
+        });
+        group.answers.push((answer, ended));
+    }
+
+    /// Commits, publishes what changed, and answers.
+    async fn finish(&mut self, group: Group) {
+        let committed = self.tx.commit().await;
+        if committed.is_ok() {
+            if self.tx.schema_changed() {
+                self.schema.store(Arc::clone(self.tx.schema()));
+            }
+            if self.tx.schema_changed() || group.alone {
+                self.readers.tables_changed();
+                if let Err(error) = self.tx.tables_changed().await {
+                    tracing::warn!(%error, "the writer may use stale statements");
+                }
+            }
+            for action in group.actions {
+                // A panic is reported by the panic hook; it must not take the writer along.
+                let _ = std::panic::catch_unwind(AssertUnwindSafe(action));
+            }
+        }
+        let schema = self.schema.load_full();
+        if self.tx.is_dead() {
+            match self.reopen.open().await {
+                Ok(mut conn) => {
+                    conn.start_transactions();
+                    self.tx = Tx::new(conn, schema);
+                }
+                Err(error) => tracing::error!(%error, "the writer's connection is lost"),
+            }
+        } else {
+            self.tx.reset_schema(schema);
+        }
+        for (answer, ended) in group.answers {
+            answer(ended.and_then(|()| committed.clone()));
+        }
+    }
+}
+
+/// The jobs of one transaction.
+#[derive(Default)]
+struct Group {
+    answers: Vec<(Answer, Result<(), Error>)>,
+    actions: Vec<AfterCommit>,
+    /// A job that had the transaction for itself was kept: it may have changed tables.
+    alone: bool,
+}
+
+/// Moves the write-ahead log into the database file, so that a copy of the file is whole, and closes.
+async fn finish(mut conn: Conn) -> Result<(), Error> {
+    conn.stop_transactions();
+    conn.run("PRAGMA optimize; PRAGMA wal_checkpoint(TRUNCATE)")
+        .await?;
+    conn.close().await
+}
+
+#[cfg(test)]
+pub(in crate::store) mod tests;

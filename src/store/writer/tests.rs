@@ -1,0 +1,407 @@
+#![allow(clippy::unwrap_used, clippy::panic)]
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::{Duration, Instant};
+
+use sqlx::Row;
+use tokio::sync::oneshot;
+
+use crate::model::Schema;
+use crate::store::{Error, Sql, Store, StoreOptions};
+
+struct Fixture {
+    store: Store,
+    dir: tempfile::TempDir,
+}
+
+async fn fixture() -> Fixture {
+    let dir = tempfile::tempdir().unwrap();
+    let store = Store::open(StoreOptions::new(dir.path())).await.unwrap();
+    store
+        .write_exclusive(|tx| {
+            Box::pin(tx.run("CREATE TABLE t (id TEXT PRIMARY KEY, n INTEGER NOT NULL DEFAULT 0)"))
+        })
+        .await
+        .unwrap();
+    Fixture { store, dir }
+}
+
+impl Fixture {
+    async fn insert(&self, id: &'static str) -> Result<u64, Error> {
+        self.store
+            .write(move |tx| Box::pin(async move { tx.execute(&insert(id)).await }))
+            .await
+    }
+
+    async fn ids(&self) -> Vec<String> {
+        let mut conn = self.store.read().await.unwrap();
+        let rows = conn
+            .fetch_all(&Sql::new("SELECT id FROM t ORDER BY id"))
+            .await
+            .unwrap();
+        rows.iter().map(|row| row.get(0)).collect()
+    }
+
+    /// Keeps the writer in a job until the returned sender fires, so that the jobs after it share its transaction.
+    async fn hold(
+        &self,
+    ) -> (
+        oneshot::Sender<()>,
+        tokio::task::JoinHandle<Result<(), Error>>,
+    ) {
+        let (release, held) = oneshot::channel();
+        let (entered, enter) = oneshot::channel();
+        let store = self.store.clone();
+        let task = tokio::spawn(async move {
+            store
+                .write(|tx| {
+                    Box::pin(async move {
+                        tx.execute(&insert("held")).await?;
+                        let _ = entered.send(());
+                        let _ = held.await;
+                        Ok(())
+                    })
+                })
+                .await
+        });
+        enter.await.unwrap();
+        (release, task)
+    }
+}
+
+fn insert(id: &str) -> Sql {
+    Sql::new("INSERT INTO t (id) VALUES (?)").bind(id)
+}
+
+#[tokio::test]
+async fn a_failing_job_is_undone_alone() {
+    let f = fixture().await;
+    let (release, held) = f.hold().await;
+    let failing = f.store.write(|tx| {
+        Box::pin(async move {
+            tx.execute(&insert("lost")).await?;
+            tx.execute(&insert("held")).await
+        })
+    });
+    let jobs = async { tokio::join!(f.insert("a"), failing, f.insert("b")) };
+    let unblock = async {
+        tokio::task::yield_now().await;
+        release.send(()).unwrap();
+    };
+    let ((a, failed, b), ()) = tokio::join!(jobs, unblock);
+    held.await.unwrap().unwrap();
+    assert_eq!((a.unwrap(), b.unwrap()), (1, 1));
+    match failed {
+        Err(Error::Unique { table, columns, .. }) => {
+            assert_eq!((table.as_str(), columns), ("t", vec!["id".to_owned()]));
+        }
+        other => panic!("{other:?}"),
+    }
+    assert_eq!(f.ids().await, ["a", "b", "held"]);
+}
+
+#[tokio::test]
+async fn a_panicking_job_fails_alone() {
+    let f = fixture().await;
+    let panicked: Result<(), Error> = f
+        .store
+        .write(|tx| {
+            Box::pin(async move {
+                tx.execute(&insert("lost")).await?;
+                panic!("expected by the test")
+            })
+        })
+        .await;
+    assert!(matches!(panicked, Err(Error::Abandoned)));
+    f.insert("a").await.unwrap();
+    assert_eq!(f.ids().await, ["a"]);
+}
+
+#[tokio::test]
+async fn a_job_runs_although_its_caller_is_gone() {
+    let f = fixture().await;
+    let (release, held) = f.hold().await;
+    let gone = tokio::time::timeout(Duration::ZERO, f.insert("orphan")).await;
+    assert!(gone.is_err());
+    release.send(()).unwrap();
+    held.await.unwrap().unwrap();
+    // Jobs run in order: once this one is done the orphan is, too.
+    f.insert("z").await.unwrap();
+    assert_eq!(f.ids().await, ["held", "orphan", "z"]);
+}
+
+#[tokio::test]
+async fn concurrent_increments_are_all_counted() {
+    let f = fixture().await;
+    f.insert("counter").await.unwrap();
+    let tasks: Vec<_> = (0..40)
+        .map(|_| {
+            let store = f.store.clone();
+            tokio::spawn(async move {
+                store
+                    .write(|tx| {
+                        Box::pin(async move {
+                            let row = tx
+                                .fetch_optional(&Sql::new("SELECT n FROM t WHERE id = 'counter'"))
+                                .await?;
+                            let n: i64 = row.unwrap().get(0);
+                            let next = Sql::new("UPDATE t SET n = ? WHERE id = 'counter'").bind(
+                                crate::model::Value::Number(f64::from(
+                                    i32::try_from(n).unwrap() + 1,
+                                )),
+                            );
+                            tx.execute(&next).await
+                        })
+                    })
+                    .await
+            })
+        })
+        .collect();
+    for task in tasks {
+        assert_eq!(task.await.unwrap().unwrap(), 1);
+    }
+    let mut conn = f.store.read().await.unwrap();
+    let row = conn
+        .fetch_optional(&Sql::new("SELECT n FROM t"))
+        .await
+        .unwrap();
+    assert_eq!(row.unwrap().get::<i64, _>(0), 40);
+}
+
+#[tokio::test]
+async fn actions_run_in_order_after_the_commit_and_never_after_a_failure() {
+    let f = fixture().await;
+    let order = Arc::new(std::sync::Mutex::new(Vec::new()));
+    let note = |order: &Arc<std::sync::Mutex<Vec<u32>>>, n| {
+        let order = Arc::clone(order);
+        Box::new(move || order.lock().unwrap().push(n))
+    };
+    let (one, two, three) = (note(&order, 1), note(&order, 2), note(&order, 3));
+    let kept = f.store.write(|tx| {
+        Box::pin(async move {
+            tx.on_commit(one);
+            tx.on_commit(Box::new(|| panic!("expected by the test")));
+            tx.on_commit(three);
+            tx.execute(&insert("a")).await
+        })
+    });
+    let failed = f.store.write(|tx| {
+        Box::pin(async move {
+            tx.on_commit(two);
+            tx.execute(&insert("a")).await?;
+            Err::<(), _>(Error::Busy)
+        })
+    });
+    let (kept, failed) = tokio::join!(kept, failed);
+    assert!(kept.is_ok() && failed.is_err());
+    assert_eq!(*order.lock().unwrap(), [1, 3]);
+}
+
+#[tokio::test]
+async fn a_savepoint_is_undone_alone() {
+    let f = fixture().await;
+    let ran = Arc::new(AtomicUsize::new(0));
+    let counter = Arc::clone(&ran);
+    f.store
+        .write(|tx| {
+            Box::pin(async move {
+                tx.execute(&insert("outer")).await?;
+                let failed: Result<(), Error> = tx
+                    .savepoint(|tx| {
+                        Box::pin(async move {
+                            tx.on_commit(Box::new(move || {
+                                counter.fetch_add(1, Ordering::SeqCst);
+                            }));
+                            tx.set_schema(Arc::new(Schema::new(9, [])));
+                            tx.execute(&insert("inner")).await?;
+                            Err(Error::Busy)
+                        })
+                    })
+                    .await;
+                assert!(failed.is_err());
+                tx.savepoint(|tx| Box::pin(async move { tx.execute(&insert("kept")).await }))
+                    .await
+            })
+        })
+        .await
+        .unwrap();
+    assert_eq!(f.ids().await, ["kept", "outer"]);
+    assert_eq!(ran.load(Ordering::SeqCst), 0);
+    assert_eq!(f.store.schema().version, 1);
+}
+
+#[tokio::test]
+async fn a_savepoint_given_up_half_way_takes_its_job_along() {
+    let f = fixture().await;
+    let result = f
+        .store
+        .write(|tx| {
+            Box::pin(async move {
+                let endless = tx.savepoint(|tx| {
+                    Box::pin(async move {
+                        tx.execute(&insert("lost")).await?;
+                        std::future::pending::<Result<(), Error>>().await
+                    })
+                });
+                let _ = tokio::time::timeout(Duration::from_millis(20), endless).await;
+                Ok::<_, Error>(())
+            })
+        })
+        .await;
+    assert!(matches!(result, Err(Error::Abandoned)));
+    f.insert("a").await.unwrap();
+    assert_eq!(f.ids().await, ["a"]);
+}
+
+#[tokio::test]
+async fn a_schema_is_published_with_its_commit_only() {
+    let f = fixture().await;
+    let set = |version, ok: bool| {
+        f.store.write(move |tx| {
+            Box::pin(async move {
+                tx.set_schema(Arc::new(Schema::new(version, [])));
+                assert_eq!(tx.schema().version, version);
+                if ok { Ok(()) } else { Err(Error::Busy) }
+            })
+        })
+    };
+    assert!(set(7, false).await.is_err());
+    assert_eq!(f.store.schema().version, 1);
+    let seen = f
+        .store
+        .write(|tx| Box::pin(async move { Ok::<_, Error>(tx.schema().version) }));
+    assert_eq!(seen.await.unwrap(), 1);
+    set(8, true).await.unwrap();
+    assert_eq!(f.store.schema().version, 8);
+}
+
+#[tokio::test]
+async fn a_transaction_that_sqlite_ended_fails_all_its_jobs() {
+    let f = fixture().await;
+    let (release, held) = f.hold().await;
+    let breaking = f.store.write(|tx| {
+        Box::pin(async move {
+            // Stands for a full disk: the statement ends the transaction behind the writer's back.
+            let _ = tx.execute(&insert("held").clone()).await;
+            let _ = tx
+                .run("INSERT OR ROLLBACK INTO t (id) VALUES ('held')")
+                .await;
+            tx.execute(&insert("astray")).await
+        })
+    });
+    let unblock = async {
+        tokio::task::yield_now().await;
+        release.send(()).unwrap();
+    };
+    let (broken, ()) = tokio::join!(breaking, unblock);
+    assert!(matches!(broken, Err(Error::Abandoned)), "{broken:?}");
+    assert!(matches!(held.await.unwrap(), Err(Error::Abandoned)));
+    f.insert("a").await.unwrap();
+    assert_eq!(f.ids().await, ["a"]);
+}
+
+#[tokio::test]
+async fn closing_finishes_what_waits_and_leaves_one_file() {
+    let f = fixture().await;
+    let (release, held) = f.hold().await;
+    let waiting = f.insert("waiting");
+    let closing = async {
+        release.send(()).unwrap();
+        f.store.close().await;
+    };
+    let (waiting, ()) = tokio::join!(waiting, closing);
+    waiting.unwrap();
+    held.await.unwrap().unwrap();
+    assert!(matches!(f.insert("late").await, Err(Error::Closed)));
+    assert!(matches!(f.store.read().await.map(drop), Err(Error::Closed)));
+    assert!(!f.dir.path().join("data.db-wal").exists());
+    let again = Store::open(StoreOptions::new(f.dir.path())).await.unwrap();
+    let mut conn = again.read().await.unwrap();
+    let rows = conn.fetch_all(&Sql::new("SELECT id FROM t")).await.unwrap();
+    assert_eq!(rows.len(), 2);
+}
+
+#[tokio::test]
+async fn commits_are_durable_and_the_log_is_write_ahead() {
+    let f = fixture().await;
+    let settings = f
+        .store
+        .write(|tx| {
+            Box::pin(async move {
+                let row = tx
+                    .fetch_optional(&Sql::new(
+                        "SELECT (SELECT synchronous FROM pragma_synchronous), (SELECT journal_mode FROM pragma_journal_mode), \
+                         (SELECT foreign_keys FROM pragma_foreign_keys)",
+                    ))
+                    .await?
+                    .unwrap();
+                Ok::<(i64, String, i64), Error>((row.get(0), row.get(1), row.get(2)))
+            })
+        })
+        .await
+        .unwrap();
+    // 2 is FULL.
+    assert_eq!(settings, (2, "wal".to_owned(), 0));
+}
+
+/// Run with `cargo test --release -- --ignored --nocapture writes_per_second`.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+#[ignore = "a measurement"]
+async fn writes_per_second() {
+    let dir = match std::env::var("STORE_BENCH_DIR") {
+        Ok(dir) => tempfile::tempdir_in(dir).unwrap(),
+        Err(_) => tempfile::tempdir().unwrap(),
+    };
+    let store = Store::open(StoreOptions::new(dir.path())).await.unwrap();
+    store
+        .write_exclusive(|tx| {
+            Box::pin(tx.run("CREATE TABLE t (id TEXT PRIMARY KEY, n INTEGER NOT NULL DEFAULT 0)"))
+        })
+        .await
+        .unwrap();
+    for clients in [1_usize, 8, 64] {
+        let total = 20_000_usize.min(clients * 2_000);
+        let started = Instant::now();
+        let cpu = cpu_seconds();
+        let tasks: Vec<_> = (0..clients)
+            .map(|client| {
+                let store = store.clone();
+                tokio::spawn(async move {
+                    for n in 0..total / clients {
+                        let id = format!("{clients}-{client}-{n}");
+                        store
+                            .write(move |tx| {
+                                Box::pin(async move { tx.execute(&insert(&id)).await })
+                            })
+                            .await
+                            .unwrap();
+                    }
+                })
+            })
+            .collect();
+        for task in tasks {
+            task.await.unwrap();
+        }
+        let count = total / clients * clients;
+        println!(
+            "{clients} clients: {:.0} writes/s, {:.0} per CPU second",
+            count as f64 / started.elapsed().as_secs_f64(),
+            count as f64 / (cpu_seconds() - cpu)
+        );
+    }
+    store.close().await;
+}
+
+/// User and system time of this process in seconds, from `/proc/self/stat` (100 ticks a second).
+pub(in crate::store) fn cpu_seconds() -> f64 {
+    let stat = std::fs::read_to_string("/proc/self/stat").unwrap();
+    let fields: Vec<&str> = stat
+        .rsplit(')')
+        .next()
+        .unwrap()
+        .split_whitespace()
+        .collect();
+    let ticks: f64 = fields[11].parse::<f64>().unwrap() + fields[12].parse::<f64>().unwrap();
+    ticks / 100.0
+}
