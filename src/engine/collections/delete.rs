@@ -5,7 +5,7 @@ use std::sync::Arc;
 use super::hooks::CollectionEvent;
 use super::{save, views};
 use crate::engine::files;
-use crate::engine::hooks::{Op, Stage};
+use crate::engine::hooks::Op;
 use crate::engine::{Engine, Error};
 use crate::model::Collection;
 use crate::store::records::{self, ListQuery};

@@ -9,7 +9,7 @@ use crate::engine::auth::providers;
 use crate::engine::Error;
 use crate::model::{Collection, Schema, SchemaFacts};
 use crate::store::search::{Compiler, Scope};
-use crate::store::{Tx, tables};
+use crate::store::{Tx, catalog};
 
 /// Validates the collection of an event against the transaction.
 pub(super) async fn run(event: &mut CollectionEvent<'_>) -> Result<(), Error> {
@@ -53,7 +53,7 @@ struct Facts {
 impl Facts {
     async fn gather(tx: &mut Tx, collection: &Collection) -> Result<Self, Error> {
         let schema = Arc::clone(tx.schema());
-        let catalog = tables::catalog(tx).await?;
+        let catalog = catalog::read(tx).await?;
         let view_query = if collection.is_view() && !collection.view_query.is_empty() {
             views::sample(tx, &schema, &collection.view_query)
                 .await
