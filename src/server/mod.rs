@@ -31,6 +31,7 @@ const SWEEP: Duration = Duration::from_secs(60);
 pub struct Running {
     pub addr: SocketAddr,
     pub engine: Engine,
+    clients: Clients,
     handle: ServerHandle,
     task: tokio::task::JoinHandle<std::io::Result<()>>,
 }
@@ -38,6 +39,7 @@ pub struct Running {
 impl Running {
     /// Stops accepting, lets open requests end for a moment, and closes the database.
     pub async fn stop(self) {
+        self.clients.end();
         self.handle.stop(true).await;
         let _ = self.task.await;
         self.engine.store().close().await;
@@ -93,7 +95,7 @@ pub async fn start(config: &Config, listener: TcpListener) -> anyhow::Result<Run
     sweep(engine.bus().clone());
     let shared = routes::Shared {
         engine: Data::new(engine.clone()),
-        clients: Data::new(clients),
+        clients: Data::new(clients.clone()),
         limits: Data::new(RateLimits::default()),
         thumbs: Data::new(Thumbs::default()),
         public: routes::Public::of(config),
@@ -111,6 +113,8 @@ pub async fn start(config: &Config, listener: TcpListener) -> anyhow::Result<Run
     .workers(config.workers)
     .shutdown_timeout(DRAIN_S)
     .disable_signals()
+    // A client that closes its side has left: event streams end at once.
+    .h1_allow_half_closed(false)
     .keep_alive(Duration::from_secs(75))
     .listen(listener)?
     .run();
@@ -118,6 +122,7 @@ pub async fn start(config: &Config, listener: TcpListener) -> anyhow::Result<Run
     Ok(Running {
         addr,
         engine,
+        clients,
         handle,
         task: tokio::spawn(server),
     })
