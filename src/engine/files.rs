@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use super::{Engine, Error};
-use crate::blob;
+use crate::blob::{Content, NewBlob};
 use crate::model::{Collection, Record, UploadSource};
 use crate::store::Tx;
 
@@ -27,13 +27,17 @@ impl StoredUploads {
         for upload in &record.uploads {
             let key = key(record, &upload.name);
             let source = match &upload.source {
-                UploadSource::Memory(bytes) => blob::Source::Bytes(bytes.clone()),
-                UploadSource::File(file) => blob::Source::File(file.path.clone()),
+                UploadSource::Memory(bytes) => Content::Bytes(bytes.clone()),
+                UploadSource::File(file) => Content::CopyOf(file.path.clone()),
+            };
+            let note = NewBlob {
+                content_type: Some(upload.content_type.clone()),
+                original_name: Some(upload.original_name.clone()),
             };
             stored.keys.push(key.clone());
             engine
                 .files()
-                .put(&key, source, &upload.content_type)
+                .put(&key, source, note)
                 .await
                 .map_err(|error| Error::internal("failed to store an uploaded file", error))?;
         }

@@ -13,8 +13,7 @@ use anyhow::Context as _;
 
 use crate::api::realtime::{Clients, Dispatcher};
 use crate::base::clock::Clock;
-use crate::blob::Storage;
-use crate::blob::thumb::Thumbs;
+use crate::blob::{Storage, Thumbs};
 use crate::bus::{Bus, BusOptions};
 use crate::config::Config;
 use crate::engine::{Engine, EngineOptions};
@@ -97,7 +96,7 @@ pub async fn start(config: &Config, listener: TcpListener) -> anyhow::Result<Run
         engine: Data::new(engine.clone()),
         clients: Data::new(clients.clone()),
         limits: Data::new(RateLimits::default()),
-        thumbs: Data::new(Thumbs::default()),
+        thumbs: Data::new(Thumbs::new(engine.files().clone())),
         public: routes::Public::of(config),
     };
     let edge = Edge::new(EdgeOptions {
