@@ -23,6 +23,7 @@ mod sql;
 pub mod tables;
 mod texts;
 mod tx;
+pub mod views;
 mod writer;
 
 pub use conn::Conn;
