@@ -12,7 +12,7 @@ use crate::engine::auth::providers::{self, Provider};
 use crate::engine::collections::Import;
 use crate::http::json as response;
 use crate::http::{ApiError, Caller};
-use crate::model::{Collection, CollectionKind, Field};
+use crate::model::{Collection, CollectionKind, ExportView, Field};
 
 const UNREADABLE: &str = "Failed to load the submitted data due to invalid formatting.";
 

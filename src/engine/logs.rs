@@ -6,7 +6,7 @@ use super::listing::{self, Table};
 use super::records::ListParams;
 use super::{Engine, Error};
 use crate::model::Record;
-use crate::store::logs;
+use crate::store::log_stats;
 use crate::store::records;
 use crate::store::search::Condition;
 
@@ -74,6 +74,6 @@ impl Engine {
                 other => other,
             })?;
         let mut conn = self.store().read_logs().await?;
-        Ok(logs::hourly(&mut conn, TABLE.collection(), &condition).await?)
+        Ok(log_stats::hourly(&mut conn, TABLE.collection(), &condition).await?)
     }
 }

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use super::{Job, Work};
 use crate::engine::{Engine, Error};
 use crate::model::AuthOptions;
-use crate::store::{logs, records};
+use crate::store::{catalog, logs, records};
 
 /// Milliseconds of a day.
 const DAY_MS: i64 = 86_400_000;
@@ -42,7 +42,7 @@ pub(super) fn builtin() -> Vec<Job> {
 async fn optimize(engine: Engine) -> Result<(), Error> {
     engine
         .store()
-        .write_exclusive(|tx| Box::pin(async move { Ok(crate::store::optimize(tx).await?) }))
+        .write_exclusive(|tx| Box::pin(async move { Ok(catalog::optimize(tx).await?) }))
         .await
 }
 
