@@ -8,9 +8,9 @@ use super::records::ListParams;
 use super::{Engine, Error};
 use crate::filter;
 use crate::model::{Collection, CollectionKind, Field, Record, Schema};
-use crate::store::Conn;
 use crate::store::records::{self, ListQuery};
 use crate::store::search::{Condition, Scope, Sort};
+use crate::store::{self, Conn};
 
 /// The longest filter text in bytes, as in PocketBase.
 const FILTER_BYTES_MAX: usize = 3500;
@@ -58,7 +58,8 @@ impl Table {
         if filter.len() > FILTER_BYTES_MAX {
             return Err(Error::bad_request(""));
         }
-        Ok(engine.compiler().compile(filter, &self.scope())?)
+        let compiled = engine.compiler().compile(filter, &self.scope());
+        compiled.map_err(|error| unreadable(&error))
     }
 
     fn sort(&self, engine: &Engine, sort: &str) -> Result<Sort, Error> {
@@ -70,8 +71,15 @@ impl Table {
         if keys.len() > filter::SORT_KEYS_MAX || keys.iter().any(too_long) {
             return Err(Error::bad_request(""));
         }
-        Ok(engine.compiler().compile_sort(&keys, &self.scope())?)
+        let compiled = engine.compiler().compile_sort(&keys, &self.scope());
+        compiled.map_err(|error| unreadable(&error))
     }
+}
+
+/// PocketBase gives no reason here.
+fn unreadable(error: &store::Error) -> Error {
+    tracing::debug!(%error, "a filter or sort is refused");
+    Error::bad_request("")
 }
 
 /// One page of rows.
