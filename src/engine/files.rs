@@ -44,18 +44,8 @@ impl StoredUploads {
         Ok(stored)
     }
 
-    /// Keeps the files if the write was a success, else removes them.
-    pub(super) async fn settle<T>(mut self, outcome: Result<T, Error>) -> Result<T, Error> {
-        let keys = std::mem::take(&mut self.keys);
-        if outcome.is_err() {
-            for key in &keys {
-                remove(&self.engine, key).await;
-            }
-        }
-        outcome
-    }
-
-    /// Ties the files to a transaction: they stay if it commits.
+    /// Ties the files to a transaction: they stay if it commits. The job must own them: it runs to its end even when the
+    /// client has left.
     pub(super) fn settle_with(self, tx: &mut Tx) {
         if self.keys.is_empty() {
             return;

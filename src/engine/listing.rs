@@ -6,10 +6,10 @@ use serde_json::{Map, Value as Json};
 
 use super::records::ListParams;
 use super::{Engine, Error};
-use crate::filter;
+use crate::filter::{self, SortKey};
 use crate::model::{Collection, CollectionKind, Field, Record, Schema};
 use crate::store::records::{self, ListQuery};
-use crate::store::search::{Condition, Scope, Sort};
+use crate::store::search::{Condition, Part, Scope, Sort};
 use crate::store::{self, Conn};
 
 /// The longest filter text in bytes, as in PocketBase.
@@ -62,16 +62,22 @@ impl Table {
         compiled.map_err(|error| unreadable(&error))
     }
 
-    fn sort(&self, engine: &Engine, sort: &str) -> Result<Sort, Error> {
-        if sort.is_empty() {
-            return Ok(Sort::default());
-        }
-        let keys = filter::parse_sort(sort);
-        let too_long = |key: &filter::SortKey| key.path.len() > filter::SORT_PATH_BYTES_MAX;
-        if keys.len() > filter::SORT_KEYS_MAX || keys.iter().any(too_long) {
+    /// The condition and order of a list.
+    fn plan(&self, engine: &Engine, params: &ListParams) -> Result<(Condition, Sort), Error> {
+        if params.filter.len() > FILTER_BYTES_MAX {
             return Err(Error::bad_request(""));
         }
-        let compiled = engine.compiler().compile_sort(&keys, &self.scope());
+        let keys = sort_keys(&params.sort)?;
+        let part = Part {
+            text: &params.filter,
+            allow_hidden: true,
+        };
+        let parts = if params.filter.is_empty() {
+            &[][..]
+        } else {
+            std::slice::from_ref(&part)
+        };
+        let compiled = engine.compiler().compile_list(parts, &keys, &self.scope());
         compiled.map_err(|error| unreadable(&error))
     }
 }
@@ -80,6 +86,22 @@ impl Table {
 fn unreadable(error: &store::Error) -> Error {
     tracing::debug!(%error, "a filter or sort is refused");
     Error::bad_request("")
+}
+
+/// Reads sort keys within PocketBase's bounds.
+///
+/// # Errors
+/// `BadRequest` beyond them.
+pub(super) fn sort_keys(sort: &str) -> Result<Vec<SortKey>, Error> {
+    if sort.is_empty() {
+        return Ok(Vec::new());
+    }
+    let keys = filter::parse_sort(sort);
+    let too_long = |key: &SortKey| key.path.len() > filter::SORT_PATH_BYTES_MAX;
+    if keys.len() > filter::SORT_KEYS_MAX || keys.iter().any(too_long) {
+        return Err(Error::bad_request(""));
+    }
+    Ok(keys)
 }
 
 /// One page of rows.
@@ -103,8 +125,7 @@ pub(super) async fn page(
     table: &Table,
     params: &ListParams,
 ) -> Result<Rows, Error> {
-    let condition = table.condition(engine, &params.filter)?;
-    let sort = table.sort(engine, &params.sort)?;
+    let (condition, sort) = table.plan(engine, params)?;
     let page = params.page.max(1);
     let per_page = params.per_page.clamp(1, 1000);
     let query = ListQuery {

@@ -10,9 +10,7 @@ use crate::base::id;
 use crate::engine::files::StoredUploads;
 use crate::engine::hooks::Op;
 use crate::engine::{Engine, Error, RequestInfo};
-use crate::model::{
-    Collection, FieldError, FieldErrors, FieldKind, Record, Schema, Upload, Value,
-};
+use crate::model::{Collection, FieldError, FieldErrors, FieldKind, Record, Schema, Upload, Value};
 use crate::store::search::Condition;
 use crate::store::{Conn, Tx, records};
 
@@ -70,18 +68,17 @@ impl Engine {
         let hashes = self.hash_passwords(&draft.record).await?;
         let stored = StoredUploads::put(self, &draft.record).await?;
         let engine = self.clone();
-        let saved = self
-            .store()
+        self.store()
             .write(move |tx| {
                 Box::pin(async move {
+                    stored.settle_with(tx);
                     engine
                         .save_in(tx, Op::Create, draft.record, Some(draft.request), hashes)
                         .await
                 })
             })
             .await
-            .map_err(|error: Error| error.or_message("Failed to create record"));
-        stored.settle(saved).await
+            .map_err(|error: Error| error.or_message("Failed to create record"))
     }
 
     /// Creates a record inside a transaction, as batches do.
@@ -135,10 +132,10 @@ impl Engine {
         let hashes = self.hash_passwords(&draft.record).await?;
         let stored = StoredUploads::put(self, &draft.record).await?;
         let (engine, request) = (self.clone(), request.clone());
-        let saved = self
-            .store()
+        self.store()
             .write(move |tx| {
                 Box::pin(async move {
+                    stored.settle_with(tx);
                     let now = find(tx, draft.record.collection(), draft.record.id()).await?;
                     let draft = if now.values() == seen {
                         draft
@@ -154,8 +151,7 @@ impl Engine {
                 })
             })
             .await
-            .map_err(|error: Error| error.or_message("Failed to update record."));
-        stored.settle(saved).await
+            .map_err(|error: Error| error.or_message("Failed to update record."))
     }
 
     /// Updates a record inside a transaction, as batches do.
@@ -507,9 +503,7 @@ fn check_writable(
         return Err(Error::bad_request("Unsupported collection type."));
     }
     if rule.is_none() && !request.is_superuser() {
-        return Err(Error::forbidden(
-            "Only superusers can perform this action.",
-        ));
+        return Err(Error::forbidden("Only superusers can perform this action."));
     }
     Ok(())
 }
