@@ -2,6 +2,7 @@
 
 use actix_web::HttpResponse;
 use serde::Serialize;
+use serde_json::{Value as Json, json as value};
 
 use crate::base::json;
 use crate::engine::records::Page;
@@ -66,6 +67,30 @@ pub(super) fn picked(value: &impl Serialize, fields: &str) -> Result<HttpRespons
         Some(picker) => response::ok_value(&picker.pick(value)),
         None => response::ok_value(&value),
     })
+}
+
+/// A page of things that are no records; `page` holds number and size, `totals` items and pages. `fields` picks within
+/// the items.
+///
+/// # Errors
+/// 400 for a malformed `fields` text.
+pub(super) fn listed(
+    items: Vec<Json>,
+    (page, per_page): (u64, u64),
+    (total_items, total_pages): (i64, i64),
+    fields: &str,
+) -> Result<HttpResponse, ApiError> {
+    let mut items = Json::Array(items);
+    if let Some(picker) = picker(fields)? {
+        items = picker.pick(items);
+    }
+    Ok(response::ok_value(&value!({
+        "items": items,
+        "page": page,
+        "perPage": per_page,
+        "totalItems": total_items,
+        "totalPages": total_pages,
+    })))
 }
 
 /// Writes a record with what its reader may see.

@@ -5,7 +5,7 @@ use actix_web::{HttpRequest, HttpResponse, web};
 
 use super::records::limit;
 use crate::base::json;
-use crate::blob::thumb::{self, Thumbs};
+use crate::blob::{ThumbSize, Thumbs, is_thumbable};
 use crate::engine::{Engine, context};
 use crate::http::json as response;
 use crate::http::rate::RateLimits;
@@ -142,13 +142,16 @@ async fn thumb_of(
     if wanted.is_empty() || !offered {
         return None;
     }
-    let size = thumb::Size::parse(wanted)?;
+    let size = wanted.parse::<ThumbSize>().ok()?;
     let served = format!("{wanted}_{name}");
     let key = format!("{folder}/thumbs_{name}/{served}");
     let original = format!("{folder}/{name}");
-    match thumbs.ensure(engine.files(), &original, &key, size).await {
-        Ok(true) => Some((key, served)),
-        Ok(false) => None,
+    let meta = engine.files().metadata(&original).await.ok()?;
+    if !is_thumbable(&meta.content_type) {
+        return None;
+    }
+    match thumbs.ensure(&original, &key, size).await {
+        Ok(()) => Some((key, served)),
         Err(error) => {
             tracing::debug!(%error, file.key = %original, "no thumb, the original is served");
             None

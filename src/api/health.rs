@@ -4,9 +4,9 @@ use actix_web::web::{Data, ServiceConfig};
 use actix_web::{HttpRequest, HttpResponse, web};
 use serde::Serialize;
 
+use super::encode;
 use crate::engine::Engine;
 use crate::engine::settings::Settings;
-use crate::http::json as response;
 use crate::http::{ApiError, Caller};
 
 pub(super) fn configure(config: &mut ServiceConfig) {
@@ -65,7 +65,7 @@ pub(super) async fn health(
         code: 200,
         data,
     };
-    response::picked(&health, caller.info.query("fields"))
+    encode::picked(&health, caller.info.query("fields"))
 }
 
 fn proxy_header(settings: &Settings, request: &HttpRequest) -> String {

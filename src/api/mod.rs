@@ -1,9 +1,12 @@
 //! PocketBase's HTTP API, a file per resource. Handlers extract, call the engine, render.
 
+mod body;
 pub mod collections;
+pub mod crons;
 mod encode;
 pub mod files;
 pub mod health;
+pub mod logs;
 pub mod openapi;
 pub mod realtime;
 pub mod record_auth;
@@ -21,5 +24,7 @@ pub fn configure(config: &mut ServiceConfig) {
     files::configure(config);
     realtime::configure(config);
     settings::configure(config);
+    logs::configure(config);
+    crons::configure(config);
     openapi::configure(config);
 }

@@ -86,7 +86,7 @@ pub(super) async fn list_records(
     encode::page(&page, caller.info.query("fields"))
 }
 
-fn list_params(request: &HttpRequest, caller: &Caller) -> Result<ListParams, ApiError> {
+pub(super) fn list_params(request: &HttpRequest, caller: &Caller) -> Result<ListParams, ApiError> {
     let paging = Paging::of(&Query::of(request))?;
     Ok(ListParams {
         page: u64::from(paging.page),

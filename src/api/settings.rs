@@ -4,7 +4,7 @@ use actix_web::web::{Data, Payload, ServiceConfig};
 use actix_web::{HttpRequest, HttpResponse, web};
 use serde_json::json;
 
-use super::body;
+use super::{body, encode};
 use crate::base::code::BODY_UNREADABLE;
 use crate::engine::Engine;
 use crate::engine::settings::{AppleClientSecret, MailProbe, StorageProbe};
@@ -37,7 +37,7 @@ pub(super) async fn view_settings(
     caller: Caller,
 ) -> Result<HttpResponse, ApiError> {
     caller.require_superuser()?;
-    response::picked(&engine.settings().as_json(), caller.info.query("fields"))
+    encode::picked(&engine.settings().as_json(), caller.info.query("fields"))
 }
 
 /// Changes the members that are sent; the change applies at once.
@@ -54,7 +54,7 @@ pub(super) async fn update_settings(
     caller.require_superuser()?;
     let patch = body::fields(&request, payload, BODY_UNREADABLE).await?;
     let settings = engine.update_settings(patch).await?;
-    response::picked(&settings.as_json(), caller.info.query("fields"))
+    encode::picked(&settings.as_json(), caller.info.query("fields"))
 }
 
 /// Tries to store and remove a file.
@@ -101,6 +101,6 @@ pub(super) async fn sign_apple_client_secret(
 ) -> Result<HttpResponse, ApiError> {
     caller.require_superuser()?;
     let form: AppleClientSecret = body::form(&request, payload).await?;
-    let secret = form.sign(engine.date_now())?;
-    response::picked(&json!({ "secret": secret }), caller.info.query("fields"))
+    let secret = form.sign(engine.now())?;
+    encode::picked(&json!({ "secret": secret }), caller.info.query("fields"))
 }

@@ -121,28 +121,40 @@ pub fn write_compact_raw(out: &mut Vec<u8>, raw_json: &str) {
     let mut rest = raw_json.as_bytes();
     out.reserve(rest.len());
     let mut in_string = false;
-    while let Some((byte, after)) = rest.split_first() {
+    loop {
+        // Bytes that go out as they are, in one piece.
+        let is_plain = |byte: &u8| match byte {
+            b' ' => in_string,
+            byte => ESCAPES[usize::from(*byte)] == 0,
+        };
+        let plain = rest.iter().position(|byte| !is_plain(byte));
+        let (run, after) = rest.split_at(plain.unwrap_or(rest.len()));
+        out.extend_from_slice(run);
+        let Some((byte, after)) = after.split_first() else {
+            return;
+        };
         rest = after;
-        match *byte {
-            b' ' | b'\t' | b'\n' | b'\r' if !in_string => {}
-            b'"' => {
+        match (*byte, after) {
+            (b'"', _) => {
                 in_string = !in_string;
                 out.push(b'"');
             }
-            b'\\' if in_string => {
-                out.push(b'\\');
-                if let Some((escaped, after)) = after.split_first() {
-                    out.push(*escaped);
-                    rest = after;
-                }
+            (b'\\', [escaped, after @ ..]) => {
+                out.extend_from_slice(&[b'\\', *escaped]);
+                rest = after;
             }
-            b'<' | b'>' | b'&' => write_u00(out, *byte),
-            0xE2 if matches!(after, [0x80, 0xA8 | 0xA9, ..]) => {
-                let line = after.get(1) == Some(&0xA8);
-                out.extend_from_slice(if line { b"\\u2028" } else { b"\\u2029" });
-                rest = after.get(2..).unwrap_or_default();
+            (b'<' | b'>' | b'&', _) => write_u00(out, *byte),
+            (0xE2, [0x80, last @ (0xA8 | 0xA9), after @ ..]) => {
+                out.extend_from_slice(if *last == 0xA8 {
+                    b"\\u2028"
+                } else {
+                    b"\\u2029"
+                });
+                rest = after;
             }
-            byte => out.push(byte),
+            (0xE2, _) => out.push(0xE2),
+            // White space. Valid JSON has no other control characters, and none at all in strings.
+            _ => {}
         }
     }
 }

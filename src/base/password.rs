@@ -8,6 +8,8 @@ use argon2::password_hash::{PasswordHasher, PasswordVerifier, phc::PasswordHash}
 use argon2::{Algorithm, Argon2, Params, Version};
 use tokio::sync::oneshot;
 
+use super::code::Code;
+
 /// Memory of one argon2id hash in KiB (OWASP's recommendation: 19 MiB, two passes, one lane).
 const ARGON2_MEMORY_KIB: u32 = 19_456;
 const ARGON2_PASSES: u32 = 2;
@@ -33,6 +35,16 @@ pub enum PasswordError {
     /// Too many others wait already; try again later.
     #[error("too many passwords are being checked")]
     Busy,
+}
+
+impl PasswordError {
+    /// The code a client is told.
+    pub const fn code(self) -> Code {
+        match self {
+            Self::Unhashable => Code::BadRequest,
+            Self::Busy => Code::TooManyRequests,
+        }
+    }
 }
 
 /// How a new hash is made.

@@ -7,6 +7,7 @@ mod superuser;
 use std::io::Write as _;
 use std::process::ExitCode;
 
+use crate::telemetry::Format;
 use crate::config::{self, Command, Config};
 
 /// Runs the command that the arguments name.
@@ -46,7 +47,7 @@ pub fn main() -> ExitCode {
             return ExitCode::from(u8::try_from(error.exit_code()).unwrap_or(2));
         }
     };
-    crate::telemetry::init(config.dev);
+    crate::telemetry::init(if config.dev { Format::Human } else { Format::Json });
     match run(&config, &command) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {

@@ -4,6 +4,8 @@ use std::sync::Arc;
 
 use arc_swap::ArcSwap;
 
+use super::collections::CollectionHooks;
+use super::crons::Crons;
 use super::hooks::{Hooks, RecordHook};
 use super::settings::Settings;
 use super::{Error, auth::AuthCache};
@@ -45,6 +47,8 @@ struct Inner {
     passwords: PasswordQueue,
     settings: ArcSwap<Settings>,
     hooks: ArcSwap<Hooks>,
+    collection_hooks: ArcSwap<CollectionHooks>,
+    crons: Crons,
     auth_cache: AuthCache,
 }
 
@@ -70,6 +74,8 @@ impl Engine {
                     .map_err(|error| Error::internal("no threads to hash passwords", error))?,
                 settings: ArcSwap::from_pointee(settings),
                 hooks: ArcSwap::from_pointee(Hooks::default()),
+                collection_hooks: ArcSwap::default(),
+                crons: Crons::default(),
                 auth_cache: AuthCache::default(),
             }),
         };
@@ -112,6 +118,16 @@ impl Engine {
             hooks.register(Arc::clone(&hook));
             hooks
         });
+    }
+
+    pub(super) fn collection_hooks(&self) -> &ArcSwap<CollectionHooks> {
+        &self.inner.collection_hooks
+    }
+
+    /// The scheduled jobs.
+    #[must_use]
+    pub fn crons(&self) -> &Crons {
+        &self.inner.crons
     }
 
     pub(super) fn hooks(&self) -> Arc<Hooks> {

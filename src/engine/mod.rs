@@ -12,6 +12,8 @@ pub mod crons;
 mod error;
 mod expand;
 mod files;
+mod listing;
+pub mod logs;
 pub mod hooks;
 pub mod records;
 mod request;

@@ -13,6 +13,7 @@ pub mod proxy;
 pub mod query;
 pub mod range;
 pub mod rate;
+pub mod sse;
 
 pub use body::{BodyData, UploadedFile};
 pub use caller::Caller;

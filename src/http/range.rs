@@ -275,6 +275,7 @@ pub fn last_modified(modified: SystemTime) -> String {
 }
 
 #[cfg(test)]
+#[allow(clippy::single_range_in_vec_init)]
 mod tests {
     use actix_web::http::header::HeaderValue;
     use proptest::prelude::*;

@@ -27,12 +27,31 @@ pub(crate) fn to_number(value: &Json) -> f64 {
 }
 
 fn parse_number(text: &str) -> f64 {
+    if text.contains('_') {
+        return parse_grouped(text);
+    }
     match text.parse::<f64>() {
         // "1e999" is out of range, hence no number; "inf" is an infinity on purpose.
         Ok(number) if number.is_infinite() && text.bytes().any(|byte| byte.is_ascii_digit()) => 0.0,
         Ok(number) => number,
         Err(_) => 0.0,
     }
+}
+
+/// Digits may be grouped with single underscores, as in Go.
+fn parse_grouped(text: &str) -> f64 {
+    let bytes = text.as_bytes();
+    let between_digits = bytes
+        .windows(3)
+        .filter(|window| window.get(1) == Some(&b'_'))
+        .all(|window| {
+            window.first().is_some_and(u8::is_ascii_digit)
+                && window.last().is_some_and(u8::is_ascii_digit)
+        });
+    if !between_digits || text.starts_with('_') || text.ends_with('_') {
+        return 0.0;
+    }
+    parse_number(&text.replace('_', ""))
 }
 
 /// Truth of a scalar: `true`, a number other than 0, or one of the texts `1 t T true TRUE True`.
@@ -99,6 +118,9 @@ mod tests {
             (json!("a"), "a", 0.0, false),
             (json!("12.5"), "12.5", 12.5, false),
             (json!("1e3"), "1e3", 1000.0, false),
+            (json!("1_000"), "1_000", 1000.0, false),
+            (json!("1__0"), "1__0", 0.0, false),
+            (json!("_1"), "_1", 0.0, false),
             (json!("1e999"), "1e999", 0.0, false),
             (json!("t"), "t", 0.0, true),
             (json!(true), "true", 1.0, true),

@@ -13,14 +13,13 @@ use anyhow::Context as _;
 
 use crate::api::realtime::{Clients, Dispatcher};
 use crate::base::clock::Clock;
-use crate::blob::Storage;
-use crate::blob::thumb::Thumbs;
+use crate::blob::{Storage, Thumbs};
 use crate::bus::{Bus, BusOptions};
 use crate::config::Config;
 use crate::engine::{Engine, EngineOptions};
 use crate::http::rate::RateLimits;
 use crate::http::middleware::{Cors, Edge, EdgeOptions};
-use crate::store::{Store, StoreOptions};
+use crate::store::{Store, StoreOptions, migrations};
 
 /// How long open requests get when the server stops.
 const DRAIN_S: u64 = 1;
@@ -31,6 +30,7 @@ const SWEEP: Duration = Duration::from_secs(60);
 pub struct Running {
     pub addr: SocketAddr,
     pub engine: Engine,
+    clients: Clients,
     handle: ServerHandle,
     task: tokio::task::JoinHandle<std::io::Result<()>>,
 }
@@ -38,6 +38,7 @@ pub struct Running {
 impl Running {
     /// Stops accepting, lets open requests end for a moment, and closes the database.
     pub async fn stop(self) {
+        self.clients.end();
         self.handle.stop(true).await;
         let _ = self.task.await;
         self.engine.store().close().await;
@@ -61,7 +62,10 @@ pub async fn open(config: &Config) -> anyhow::Result<Engine> {
     })
     .await
     .with_context(|| format!("cannot open the data directory {}", config.dir.display()))?;
-    let rehash = !store.was_made_by_pocketbase();
+    let rehash = {
+        let mut conn = store.read().await?;
+        !migrations::was_made_by_pocketbase(&mut conn).await?
+    };
     let files = Storage::local(config.dir.join("storage"));
     Engine::open(EngineOptions {
         store,
@@ -90,9 +94,9 @@ pub async fn start(config: &Config, listener: TcpListener) -> anyhow::Result<Run
     sweep(engine.bus().clone());
     let shared = routes::Shared {
         engine: Data::new(engine.clone()),
-        clients: Data::new(clients),
+        clients: Data::new(clients.clone()),
         limits: Data::new(RateLimits::default()),
-        thumbs: Data::new(Thumbs::default()),
+        thumbs: Data::new(Thumbs::new(engine.files().clone())),
         public: routes::Public::of(config),
     };
     let edge = Edge::new(EdgeOptions {
@@ -108,6 +112,8 @@ pub async fn start(config: &Config, listener: TcpListener) -> anyhow::Result<Run
     .workers(config.workers)
     .shutdown_timeout(DRAIN_S)
     .disable_signals()
+    // A client that closes its side has left: event streams end at once.
+    .h1_allow_half_closed(false)
     .keep_alive(Duration::from_secs(75))
     .listen(listener)?
     .run();
@@ -115,6 +121,7 @@ pub async fn start(config: &Config, listener: TcpListener) -> anyhow::Result<Run
     Ok(Running {
         addr,
         engine,
+        clients,
         handle,
         task: tokio::spawn(server),
     })

@@ -9,7 +9,7 @@ use actix_web::{HttpRequest, HttpResponse};
 
 use crate::api;
 use crate::api::realtime::Clients;
-use crate::blob::thumb::Thumbs;
+use crate::blob::Thumbs;
 use crate::config::Config;
 use crate::engine::Engine;
 use crate::http::ApiError;

@@ -382,9 +382,10 @@ fn arguments(values: &[Value]) -> Result<SqliteArguments, Error> {
             Value::Bool(value) => arguments.add(*value),
             Value::Number(value) => arguments.add(*value),
             Value::Text(text) | Value::Json(text) => arguments.add(text.clone()),
-            Value::List(list) => arguments.add(serde_json::to_string(list).unwrap_or_default()),
-            Value::Geo(point) => {
-                arguments.add(serde_json::json!({"lon": point.lon, "lat": point.lat}).to_string())
+            Value::List(_) | Value::Geo(_) => {
+                let mut json = Vec::new();
+                value.write_json(&mut json);
+                arguments.add(String::from_utf8(json).unwrap_or_default())
             }
         }
         .map_err(|cause| Error::from_sqlx(sqlx::Error::Encode(cause)))?;

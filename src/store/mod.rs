@@ -3,11 +3,13 @@
 //! [`Store::read`] lends one of many connections for reading. [`Store::write`] hands a job to the one writer, which runs
 //! all jobs that wait in one transaction ([`writer`]). Nothing outside this folder sees SQL or the driver.
 
+pub mod catalog;
 pub mod collections;
 mod conn;
 mod dialect;
 mod error;
 mod handle;
+pub mod log_stats;
 pub mod logs;
 pub mod migrations;
 mod options;
@@ -21,6 +23,7 @@ mod sql;
 pub mod tables;
 mod texts;
 mod tx;
+pub mod views;
 mod writer;
 
 pub use conn::Conn;

@@ -60,7 +60,7 @@ impl StoreOptions {
             .row_buffer_size(ROW_BUFFER)
             .disable_statement_logging();
         match role {
-            Role::Reader => options.read_only(true).pragma("query_only", "ON"),
+            Role::Reader => options.read_only(true),
             Role::Writer { synchronous } => options
                 .create_if_missing(true)
                 .journal_mode(SqliteJournalMode::Wal)

@@ -83,7 +83,7 @@ pub async fn sync(conn: &mut Conn, old: &Collection, new: &Collection) -> Result
 ///
 /// # Errors
 /// What the database says.
-pub async fn drop(conn: &mut Conn, name: &str) -> Result<(), Error> {
+pub async fn remove(conn: &mut Conn, name: &str) -> Result<(), Error> {
     run(
         conn,
         format!("DROP TABLE IF EXISTS {}", DIALECT.quote_ident(name)),
@@ -317,4 +317,4 @@ async fn run(conn: &mut Conn, sql: String) -> Result<(), Error> {
 }
 
 #[cfg(test)]
-mod tests;
+pub(in crate::store) mod tests;

@@ -3,6 +3,8 @@
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
 
+use tokio_util::sync::CancellationToken;
+
 use super::subscription::Subscription;
 use crate::bus::SubscriberHandle;
 use crate::model::Record;
@@ -11,6 +13,7 @@ use crate::model::Record;
 #[derive(Clone, Default)]
 pub struct Clients {
     state: Arc<RwLock<State>>,
+    stop: CancellationToken,
 }
 
 #[derive(Default)]
@@ -82,6 +85,15 @@ impl Drop for Registration {
 }
 
 impl Clients {
+    /// Ends all streams: the server stops.
+    pub fn end(&self) {
+        self.stop.cancel();
+    }
+
+    pub(super) fn stop(&self) -> &CancellationToken {
+        &self.stop
+    }
+
     pub(super) fn register(
         &self,
         id: String,

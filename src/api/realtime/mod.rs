@@ -53,14 +53,20 @@ pub(super) async fn connect(
     let id = random_string(CLIENT_ID_CHARS);
     let guard = clients.register(id.clone(), subscriber.handle().clone(), caller.ip);
     let hello = format!("id:{id}\nevent:PB_CONNECT\ndata:{{\"clientId\":\"{id}\"}}\n\n");
-    Ok(sse::stream(
+    let mut write = sse::frames(&id);
+    Ok(sse::respond(
         subscriber,
-        sse::Options {
-            hello: hello.into(),
-            idle_max: IDLE_MAX,
-            connection_max: CONNECTION_MAX,
+        sse::SseOptions {
+            encode: Box::new(move |item, out| {
+                // The registration lives as long as the stream.
+                let _ = &guard;
+                write(item, out);
+            }),
+            first: hello.into(),
+            idle_max: Some(IDLE_MAX),
+            age_max: Some(CONNECTION_MAX),
             keep_alive: None,
-            guard: Box::new(guard),
+            stop: Some(clients.stop().clone()),
         },
     ))
 }

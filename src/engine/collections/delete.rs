@@ -4,9 +4,10 @@ use std::sync::Arc;
 
 use super::hooks::CollectionEvent;
 use super::{save, views};
-use crate::engine::hooks::{Op, Stage};
+use crate::engine::files;
+use crate::engine::hooks::Op;
 use crate::engine::{Engine, Error};
-use crate::model::Collection;
+use crate::model::{Collection, Schema};
 use crate::store::records::{self, ListQuery};
 use crate::store::search::{Condition, Sort};
 use crate::store::{Tx, collections, tables};
@@ -28,12 +29,13 @@ impl Engine {
         self.store()
             .write_exclusive(move |tx| {
                 Box::pin(async move {
+                    let schema = Arc::clone(tx.schema());
                     let collection = find(tx, &id_or_name)?;
-                    let refused = |error| explain(tx, &collection, error);
-                    engine
+                    let deleted = engine
                         .delete_collection_in(tx, Arc::clone(&collection), true)
-                        .await
-                        .map_err(refused)
+                        .await;
+                    // Who refers to it is asked in the state before the attempt.
+                    deleted.map_err(|error| explain(&schema, &collection, error))
                 })
             })
             .await
@@ -120,13 +122,13 @@ pub(super) fn find(tx: &Tx, id_or_name: &str) -> Result<Arc<Collection>, Error> 
 }
 
 /// What clients read when a delete is refused: never the reason itself, but who refers to the collection.
-fn explain(tx: &Tx, collection: &Collection, error: Error) -> Error {
+fn explain(schema: &Schema, collection: &Collection, error: Error) -> Error {
     if !matches!(error, Error::BadRequest(_) | Error::Validation { .. }) {
         return error;
     }
     tracing::debug!(collection.name = collection.name, error = %error, "a collection is not deleted");
     let mut message = "Failed to delete collection".to_owned();
-    let names = referring(tx, collection);
+    let names = referring(schema, collection);
     if !names.is_empty() {
         message.push_str(" probably due to existing reference in ");
         message.push_str(&names.join(", "));
@@ -135,7 +137,7 @@ fn explain(tx: &Tx, collection: &Collection, error: Error) -> Error {
 }
 
 /// The names of other collections with relations to this one.
-fn referring(tx: &Tx, collection: &Collection) -> Vec<String> {
+fn referring(schema: &Schema, collection: &Collection) -> Vec<String> {
     let refers = |other: &Collection| {
         other.fields().iter().any(|field| {
             field
@@ -143,8 +145,7 @@ fn referring(tx: &Tx, collection: &Collection) -> Vec<String> {
                 .is_some_and(|relation| relation.collection_id == collection.id)
         })
     };
-    let mut names: Vec<String> = tx
-        .schema()
+    let mut names: Vec<String> = schema
         .iter()
         .filter(|other| other.id != collection.id && refers(other))
         .map(|other| other.name.clone())
@@ -169,7 +170,7 @@ pub(super) async fn execute(event: &mut CollectionEvent<'_>) -> Result<(), Error
         )));
     }
     if *checked {
-        let names = referring(tx, collection);
+        let names = referring(tx.schema(), collection);
         if !names.is_empty() {
             return Err(Error::bad_request(format!(
                 "[{name}] failed to delete due to existing relation references: {}",
@@ -178,9 +179,9 @@ pub(super) async fn execute(event: &mut CollectionEvent<'_>) -> Result<(), Error
         }
     }
     if collection.is_view() {
-        crate::store::views::drop_view(tx, name).await?;
+        crate::store::views::remove(tx, name).await?;
     } else {
-        tables::drop_table(tx, name).await?;
+        tables::remove(tx, name).await?;
     }
     collections::delete(tx, &collection.id).await?;
     views::publish(tx, |all| {
@@ -198,7 +199,13 @@ pub(super) async fn execute(event: &mut CollectionEvent<'_>) -> Result<(), Error
     if collection.is_auth() {
         delete_dependents(engine, tx, &collection.id).await?;
     }
-    remove_files(engine, tx, collection);
+    let has_files = collection
+        .fields()
+        .iter()
+        .any(|field| field.as_file().is_some());
+    if has_files && !collection.is_view() {
+        files::remove_folder_after_commit(engine, tx, format!("{}/", collection.id));
+    }
     Ok(())
 }
 
@@ -215,24 +222,4 @@ async fn delete_dependents(engine: &Engine, tx: &mut Tx, id: &str) -> Result<(),
         }
     }
     Ok(())
-}
-
-/// Removes the files of all records once the delete is committed.
-fn remove_files(engine: &Engine, tx: &mut Tx, collection: &Collection) {
-    let has_files = collection
-        .fields()
-        .iter()
-        .any(|field| field.as_file().is_some());
-    if collection.is_view() || !has_files {
-        return;
-    }
-    let folder = format!("{}/", collection.id);
-    let engine = engine.clone();
-    tx.on_commit(Box::new(move || {
-        engine.spawn(async move |engine| {
-            if let Err(error) = engine.files().delete_prefix(&folder).await {
-                tracing::warn!(%error, file.folder = %folder, "files of a deleted collection stay behind");
-            }
-        });
-    }));
 }

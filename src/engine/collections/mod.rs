@@ -24,4 +24,3 @@ mod views;
 pub use hooks::{CollectionEvent, CollectionHook, CollectionHooks, CollectionNext};
 pub use import::Import;
 pub use list::CollectionPage;
-pub use views::DryRun;

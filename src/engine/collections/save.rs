@@ -9,7 +9,7 @@ use super::{delete, validate, views};
 use crate::engine::hooks::{Op, Stage};
 use crate::engine::settings::Settings;
 use crate::engine::{Engine, Error};
-use crate::model::{Collection, FieldErrors};
+use crate::model::{Collection, FieldError, FieldErrors};
 use crate::store::{self, Tx, collections, tables};
 
 impl Engine {
@@ -199,26 +199,30 @@ async fn write(
     if collection.is_view() {
         return Ok(());
     }
-    let refused = tables::sync(tx, original, collection)
-        .await
-        .map_err(readable)?;
-    let mut errors = FieldErrors::new();
-    errors.nest("indexes", refused);
-    errors.into_result()?;
-    Ok(())
+    match original {
+        Some(original) => tables::sync(tx, original, collection).await,
+        None => tables::create(tx, collection).await,
+    }
+    .map_err(readable)
 }
 
 /// What the database says about a table or view that superusers defined is for them to read.
-fn readable(error: store::Error) -> Error {
+pub(super) fn readable(error: store::Error) -> Error {
     match error {
-        store::Error::Unique { columns, .. } => Error::bad_request(format!(
-            "unique constraint failed on {}",
-            columns.join(", ")
-        )),
-        other => match other.database_message() {
-            Some(message) => Error::bad_request(message),
-            None => other.into(),
-        },
+        store::Error::Indexes(failures) => {
+            let mut indexes = FieldErrors::new();
+            for failure in failures {
+                indexes.add(
+                    &failure.position.to_string(),
+                    FieldError::new("validation_invalid_index_expression", failure.message),
+                );
+            }
+            let mut errors = FieldErrors::new();
+            errors.nest("indexes", indexes);
+            errors.into()
+        }
+        store::Error::Unique { .. } => Error::bad_request(error.to_string()),
+        other => other.into(),
     }
 }
 

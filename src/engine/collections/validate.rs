@@ -4,12 +4,12 @@ use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
 use super::hooks::CollectionEvent;
-use super::views;
+use super::views::sample;
 use crate::engine::auth::providers;
 use crate::engine::Error;
 use crate::model::{Collection, Schema, SchemaFacts};
 use crate::store::search::{Compiler, Scope};
-use crate::store::{Tx, tables};
+use crate::store::{Tx, catalog, views};
 
 /// Validates the collection of an event against the transaction.
 pub(super) async fn run(event: &mut CollectionEvent<'_>) -> Result<(), Error> {
@@ -17,7 +17,7 @@ pub(super) async fn run(event: &mut CollectionEvent<'_>) -> Result<(), Error> {
     if event.collection.is_view() {
         // What a client sends as the fields of a view does not count.
         let schema = Arc::clone(event.tx.schema());
-        let fields = views::fields(event.tx, &schema, &event.collection.view_query).await;
+        let fields = views::infer_fields(event.tx, &schema, &event.collection.view_query).await;
         event.collection.set_fields(fields.unwrap_or_default());
     }
     check(event.tx, &event.collection, original.as_deref()).await
@@ -53,9 +53,9 @@ struct Facts {
 impl Facts {
     async fn gather(tx: &mut Tx, collection: &Collection) -> Result<Self, Error> {
         let schema = Arc::clone(tx.schema());
-        let catalog = tables::catalog(tx).await?;
+        let catalog = catalog::read(tx).await?;
         let view_query = if collection.is_view() && !collection.view_query.is_empty() {
-            views::sample(tx, &schema, &collection.view_query)
+            sample(tx, &schema, &collection.view_query)
                 .await
                 .map(drop)
                 .map_err(|error| error.to_string())

@@ -10,21 +10,14 @@ use crate::base::code::BODY_INVALID;
 use crate::engine::checks::{blank, bytes_between};
 use crate::engine::{Engine, Error};
 use crate::model::field::SettingsContext;
-use crate::model::{Collection, CollectionKind, Field, FieldErrors, Record, Schema};
-use crate::store::{Conn, Tx, views};
+use crate::model::{Collection, CollectionKind, FieldErrors, Schema};
+use crate::store::views::{self, DryRun};
+use crate::store::{Conn, Tx};
 
 /// Rows that a dry run shows.
-const SAMPLE_ROWS: u64 = 10;
+const SAMPLE_ROWS: u32 = 10;
 /// The longest query a dry run takes, in bytes, as in PocketBase.
 const QUERY_BYTES_MAX: usize = 5000;
-
-/// What a view of a query would hold.
-#[derive(Debug)]
-pub struct DryRun {
-    pub fields: Vec<Field>,
-    /// Up to ten rows.
-    pub sample: Vec<Record>,
-}
 
 impl Engine {
     /// Tries a query without storing anything.
@@ -53,18 +46,6 @@ impl Engine {
     }
 }
 
-/// The fields of a view with this query.
-///
-/// # Errors
-/// `BadRequest` with what the database, or the reading of the query, says.
-pub(super) async fn fields(
-    conn: &mut Conn,
-    schema: &Schema,
-    query: &str,
-) -> Result<Vec<Field>, Error> {
-    Ok(views::fields(conn, schema, query).await?)
-}
-
 /// Tries a query: fields with valid settings, and rows with ids of their own.
 ///
 /// # Errors
@@ -74,10 +55,10 @@ pub(super) async fn sample(
     schema: &Schema,
     query: &str,
 ) -> Result<DryRun, Error> {
-    let fields = fields(conn, schema, query).await?;
+    let run = views::dry_run(conn, schema, query, SAMPLE_ROWS).await?;
     let mut view = Collection::new(CollectionKind::View, "temp_view");
-    view.set_fields(fields.clone());
-    for (index, field) in fields.iter().enumerate() {
+    view.set_fields(run.fields.clone());
+    for (index, field) in run.fields.iter().enumerate() {
         let context = SettingsContext {
             collection: &view,
             original: None,
@@ -91,23 +72,7 @@ pub(super) async fn sample(
             )));
         }
     }
-    let sample = views::sample(conn, &Arc::new(view), query, SAMPLE_ROWS).await?;
-    // No proof, but most mistakes show in the first rows.
-    let mut ids: Vec<&str> = sample.iter().map(Record::id).collect();
-    if ids.contains(&"") {
-        return Err(Error::bad_request(
-            "the query could return records with empty or invalid ids",
-        ));
-    }
-    ids.sort_unstable();
-    let total = ids.len();
-    ids.dedup();
-    if ids.len() < total {
-        return Err(Error::bad_request(
-            "the query could return records with non-unique ids",
-        ));
-    }
-    Ok(DryRun { fields, sample })
+    Ok(run)
 }
 
 /// Makes the view of a collection anew and takes over its fields.
@@ -117,11 +82,8 @@ pub(super) async fn save(
     collection: &mut Collection,
 ) -> Result<(), Error> {
     let schema = Arc::clone(tx.schema());
-    let fields = fields(tx, &schema, &collection.view_query).await?;
-    if let Some(original) = original {
-        views::drop_view(tx, &original.name).await?;
-    }
-    views::save(tx, &collection.name, &collection.view_query).await?;
+    let old_name = original.map(|original| original.name.as_str());
+    let fields = views::sync(tx, &schema, collection, old_name).await?;
     collection.set_fields(fields);
     Ok(())
 }
@@ -136,20 +98,16 @@ pub(super) fn follow<'a>(
     cause: &'a str,
 ) -> BoxFuture<'a, Result<(), Error>> {
     Box::pin(async move {
-        let mut views: Vec<Arc<Collection>> = tx
-            .schema()
-            .iter()
-            .filter(|collection| collection.is_view() && collection.id != cause)
-            .cloned()
-            .collect();
-        views.sort_by(|a, b| (&a.created, &a.id).cmp(&(&b.created, &b.id)));
+        let schema = Arc::clone(tx.schema());
+        let mut outdated = views::outdated(tx, &schema, cause).await?;
+        outdated.sort_by(|(a, _), (b, _)| (&a.created, &a.id).cmp(&(&b.created, &b.id)));
         let mut outcome = Ok(());
-        for view in views {
+        for (view, fields) in outdated {
             let name = view.name.clone();
-            let engine = engine.clone();
-            let followed = tx
-                .savepoint(move |tx| Box::pin(async move { follow_one(&engine, tx, view).await }))
-                .await;
+            let followed = match fields {
+                Err(error) => Err(error.into()),
+                Ok(_) => save_again(engine, tx, view).await,
+            };
             if let (Err(error), true) = (followed, outcome.is_ok()) {
                 outcome = Err(Error::bad_request(format!("[{name}] {error}")));
             }
@@ -158,29 +116,21 @@ pub(super) fn follow<'a>(
     })
 }
 
-async fn follow_one(engine: &Engine, tx: &mut Tx, view: Arc<Collection>) -> Result<(), Error> {
-    let schema = Arc::clone(tx.schema());
-    let fields = fields(tx, &schema, &view.view_query).await?;
-    if same_shape(&fields, view.fields()) {
-        return Ok(());
-    }
-    let draft = Collection::clone(&view);
-    engine
-        .save_collection_in(tx, draft, Some(view), true)
-        .await
-        .map(drop)
-}
-
-/// Whether fields are alike but for their ids, which are made anew each time.
-fn same_shape(new: &[Field], old: &[Field]) -> bool {
-    new.len() == old.len()
-        && new.iter().zip(old).all(|(new, old)| {
-            let new = Field {
-                id: old.id.clone(),
-                ..new.clone()
-            };
-            new == *old
+/// Saves a view as it is, which gives it its new fields; a view that fails keeps what it had.
+async fn save_again(engine: &Engine, tx: &mut Tx, view: Arc<Collection>) -> Result<(), Error> {
+    let engine = engine.clone();
+    tx.savepoint(move |tx| {
+        Box::pin(async move {
+            // Another view that followed may have saved it already.
+            let stored = tx.schema().by_id(&view.id).cloned().unwrap_or(view);
+            let draft = Collection::clone(&stored);
+            engine
+                .save_collection_in(tx, draft, Some(stored), true)
+                .await
+                .map(drop)
         })
+    })
+    .await
 }
 
 /// Changes the collections that the transaction sees, and everybody once it is committed.

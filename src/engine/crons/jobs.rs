@@ -3,10 +3,96 @@
 use std::sync::Arc;
 
 use super::{Job, Work};
+use crate::engine::{Engine, Error};
+use crate::model::AuthOptions;
+use crate::store::{catalog, logs, records};
+
+/// Milliseconds of a day.
+const DAY_MS: i64 = 86_400_000;
 
 pub(super) fn builtin() -> Vec<Job> {
-    let jobs: [(&str, &str, Work); 0] = [];
+    let jobs: [(&str, &str, Work); 4] = [
+        (
+            "__pbDBOptimize__",
+            "0 0 * * *",
+            Arc::new(|engine| Box::pin(optimize(engine))),
+        ),
+        (
+            "__pbMFACleanup__",
+            "0 * * * *",
+            Arc::new(|engine| Box::pin(delete_expired(engine, "_mfas", |auth| auth.mfa.duration))),
+        ),
+        (
+            "__pbOTPCleanup__",
+            "0 * * * *",
+            Arc::new(|engine| Box::pin(delete_expired(engine, "_otps", |auth| auth.otp.duration))),
+        ),
+        (
+            "__pbLogsCleanup__",
+            "0 */6 * * *",
+            Arc::new(|engine| Box::pin(delete_old_logs(engine))),
+        ),
+    ];
     jobs.into_iter()
         .filter_map(|(id, expression, work)| Job::new(id, expression, work).ok())
         .collect()
+}
+
+/// Lets the query planner look at tables that changed much.
+async fn optimize(engine: Engine) -> Result<(), Error> {
+    engine
+        .store()
+        .write_exclusive(|tx| Box::pin(async move { Ok(catalog::optimize(tx).await?) }))
+        .await
+}
+
+/// Removes half-done sign-ins that can no longer be completed. `duration_s` is their lifetime in a collection.
+async fn delete_expired(
+    engine: Engine,
+    name: &'static str,
+    duration_s: fn(&AuthOptions) -> i64,
+) -> Result<(), Error> {
+    let schema = engine.schema();
+    let Some(pending) = schema.find(name).cloned() else {
+        return Ok(());
+    };
+    for owner in schema.iter() {
+        let Some(auth) = &owner.auth else { continue };
+        let oldest = engine.now().add_seconds(-duration_s(auth)).to_string();
+        let (engine, pending, owner) = (engine.clone(), Arc::clone(&pending), owner.id.clone());
+        engine
+            .store()
+            .clone()
+            .write(move |tx| {
+                Box::pin(async move {
+                    let filter = [("collectionRef", owner.as_str().into())];
+                    for record in records::find_all_by_fields(tx, &pending, &filter).await? {
+                        if record.text("created") < oldest.as_str() {
+                            engine.delete_in(tx, record, None).await?;
+                        }
+                    }
+                    Ok::<(), Error>(())
+                })
+            })
+            .await?;
+    }
+    Ok(())
+}
+
+/// Keeps the log as long as the settings say.
+async fn delete_old_logs(engine: Engine) -> Result<(), Error> {
+    let days = engine.settings().logs.max_days;
+    let until = engine
+        .now()
+        .add_ms(days.saturating_mul(-DAY_MS))
+        .to_string();
+    engine
+        .store()
+        .write_logs(move |tx| {
+            Box::pin(async move {
+                logs::delete_until(tx, &until).await?;
+                Ok(())
+            })
+        })
+        .await
 }

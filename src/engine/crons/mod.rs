@@ -4,6 +4,7 @@ mod jobs;
 mod schedule;
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use arc_swap::ArcSwap;
 use futures_util::future::BoxFuture;
@@ -12,6 +13,9 @@ use tokio_util::sync::CancellationToken;
 pub use schedule::{Schedule, ScheduleError};
 
 use super::{Engine, Error};
+
+/// Milliseconds of a minute.
+const MINUTE_MS: i64 = 60_000;
 
 /// The work of a job.
 pub type Work = Arc<dyn Fn(Engine) -> BoxFuture<'static, Result<(), Error>> + Send + Sync>;
@@ -44,23 +48,22 @@ impl Job {
     }
 }
 
-/// The jobs of a server. A cheap handle.
+/// The jobs of an engine. A cheap handle.
 #[derive(Clone)]
 pub struct Crons {
-    engine: Engine,
     jobs: Arc<ArcSwap<Vec<Job>>>,
 }
 
-impl Crons {
-    /// The built-in jobs of an engine. Nothing runs by itself before [`Crons::run_until`].
-    #[must_use]
-    pub fn new(engine: Engine) -> Self {
+impl Default for Crons {
+    /// The built-in jobs. Nothing runs by itself before [`Crons::run_until`].
+    fn default() -> Self {
         Self {
-            engine,
             jobs: Arc::new(ArcSwap::from_pointee(jobs::builtin())),
         }
     }
+}
 
+impl Crons {
     /// Adds a job, or replaces the one of the same id.
     pub fn add(&self, job: Job) {
         self.jobs.rcu(|jobs| {
@@ -88,46 +91,70 @@ impl Crons {
         jobs
     }
 
-    /// Starts a job in the background; `NotFound` when there is none of that id.
+    /// Starts a job in the background.
     ///
     /// # Errors
-    /// `NotFound`.
-    pub fn start(&self, id: &str) -> Result<(), Error> {
+    /// `NotFound` when there is none of that id.
+    pub fn start(&self, engine: &Engine, id: &str) -> Result<(), Error> {
         let jobs = self.jobs.load();
         let job = jobs
             .iter()
             .find(|job| job.id == id)
             .ok_or_else(|| Error::NotFound("Missing or invalid cron job.".to_owned()))?;
-        self.spawn(job);
+        spawn(engine, job);
         Ok(())
     }
 
     /// Starts what is due at each full minute, until cancelled. Jobs that run are not waited for.
-    pub async fn run_until(self, stop: CancellationToken) {
+    pub async fn run_until(self, engine: Engine, stop: CancellationToken) {
         loop {
-            let past_minute_ms = self.engine.now().unix_ms().rem_euclid(60_000);
-            let wait = std::time::Duration::from_millis(60_000_u64 - past_minute_ms.unsigned_abs());
+            let past_ms = engine.now().unix_ms().rem_euclid(MINUTE_MS);
+            let wait = Duration::from_millis((MINUTE_MS - past_ms).unsigned_abs());
             tokio::select! {
                 () = stop.cancelled() => return,
                 () = tokio::time::sleep(wait) => {}
             }
             // Timers may fire a little early.
-            let minute = self.engine.now().add_ms(500);
+            let minute = engine.now().add_ms(MINUTE_MS / 120);
             for job in self.jobs.load().iter() {
                 if job.schedule.is_due(minute) {
-                    self.spawn(job);
+                    spawn(&engine, job);
                 }
             }
         }
     }
+}
 
-    fn spawn(&self, job: &Job) {
-        let id = job.id.clone();
-        let work = (job.work)(self.engine.clone());
-        tokio::spawn(async move {
-            if let Err(cause) = work.await {
-                tracing::error!(cron.id = id, error = ?cause, "a scheduled job failed");
-            }
-        });
+fn spawn(engine: &Engine, job: &Job) {
+    let id = job.id.clone();
+    let work = (job.work)(engine.clone());
+    tokio::spawn(async move {
+        if let Err(error) = work.await {
+            tracing::error!(cron.id = id, error = ?error, "a scheduled job failed");
+        }
+    });
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn job(id: &str) -> Job {
+        let work: Work = Arc::new(|_| Box::pin(async { Ok(()) }));
+        Job::new(id, "* * * * *", work).unwrap()
+    }
+
+    #[test]
+    fn own_jobs_come_first_and_replace_those_of_their_id() {
+        let crons = Crons::default();
+        let builtin = crons.list().len();
+        for id in ["b", "a", "b"] {
+            crons.add(job(id));
+        }
+        let ids: Vec<String> = crons.list().into_iter().map(|job| job.id).collect();
+        assert_eq!(ids.len(), builtin + 2);
+        assert_eq!(ids[..3], ["a", "b", "__pbDBOptimize__"]);
+        crons.remove("a");
+        assert_eq!(crons.list().len(), builtin + 1);
     }
 }

@@ -70,18 +70,17 @@ impl Engine {
         let hashes = self.hash_passwords(&draft.record).await?;
         let stored = StoredUploads::put(self, &draft.record).await?;
         let engine = self.clone();
-        let saved = self
-            .store()
+        self.store()
             .write(move |tx| {
                 Box::pin(async move {
+                    stored.settle_with(tx);
                     engine
                         .save_in(tx, Op::Create, draft.record, Some(draft.request), hashes)
                         .await
                 })
             })
             .await
-            .map_err(|error: Error| error.or_message("Failed to create record"));
-        stored.settle(saved).await
+            .map_err(|error: Error| error.or_message("Failed to create record"))
     }
 
     /// Creates a record inside a transaction, as batches do.
@@ -135,10 +134,10 @@ impl Engine {
         let hashes = self.hash_passwords(&draft.record).await?;
         let stored = StoredUploads::put(self, &draft.record).await?;
         let (engine, request) = (self.clone(), request.clone());
-        let saved = self
-            .store()
+        self.store()
             .write(move |tx| {
                 Box::pin(async move {
+                    stored.settle_with(tx);
                     let now = find(tx, draft.record.collection(), draft.record.id()).await?;
                     let draft = if now.values() == seen {
                         draft
@@ -154,8 +153,7 @@ impl Engine {
                 })
             })
             .await
-            .map_err(|error: Error| error.or_message("Failed to update record."));
-        stored.settle(saved).await
+            .map_err(|error: Error| error.or_message("Failed to update record."))
     }
 
     /// Updates a record inside a transaction, as batches do.

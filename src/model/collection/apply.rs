@@ -20,7 +20,7 @@ impl Collection {
     }
 
     /// Takes over the members of a request body. Members that it leaves out stay; `fields`, `indexes` and the auth
-    /// options' lists are replaced as a whole; null clears rules and lists and leaves the rest.
+    /// options' lists are replaced as a whole; null resets a member to its zero value.
     ///
     /// # Errors
     /// A member has the wrong JSON type; the text names it. The collection may be half changed then.
@@ -46,7 +46,8 @@ impl Collection {
             self.set_kind(&kind);
         }
         match body.get("system") {
-            None | Some(Json::Null) => {}
+            None => {}
+            Some(Json::Null) => self.system = false,
             Some(Json::Bool(flag)) => self.system = *flag,
             Some(_) => return Err("system: must be true or false".to_owned()),
         }
@@ -94,7 +95,8 @@ impl Collection {
 
 fn text(body: &Map<String, Json>, name: &str) -> Result<Option<String>, String> {
     match body.get(name) {
-        None | Some(Json::Null) => Ok(None),
+        None => Ok(None),
+        Some(Json::Null) => Ok(Some(String::new())),
         Some(Json::String(text)) => Ok(Some(text.clone())),
         Some(_) => Err(format!("{name}: must be a text")),
     }

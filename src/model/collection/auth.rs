@@ -156,10 +156,19 @@ impl AuthOptions {
     /// The options as JSON, secrets included, in PocketBase's member order.
     #[must_use]
     pub fn to_json(&self) -> Map<String, Json> {
-        match serde_json::to_value(self) {
-            Ok(Json::Object(object)) => object,
-            _ => Map::new(),
+        let Ok(Json::Object(mut object)) = serde_json::to_value(self) else {
+            return Map::new();
+        };
+        let providers = object
+            .get_mut("oauth2")
+            .and_then(|oauth2| oauth2.get_mut("providers"))
+            .and_then(Json::as_array_mut);
+        for provider in providers.into_iter().flatten() {
+            if let Some(extra) = provider.get_mut("extra").filter(|extra| extra.is_null()) {
+                *extra = Json::Object(Map::new());
+            }
         }
+        object
     }
 
     /// A copy without token secrets and client secrets.
@@ -181,18 +190,14 @@ impl AuthOptions {
         copy
     }
 
-    /// Takes over the members that `body` has; what it leaves out stays, secrets among it. Null clears rules, lists and
-    /// `pkce`, and leaves everything else as it is. A provider of a known name keeps what its entry leaves out.
+    /// Takes over the members that `body` has; what it leaves out stays, secrets among it. Null resets a member
+    /// to its zero value. A provider of a known name keeps what its entry leaves out.
     ///
     /// # Errors
     /// A member has the wrong JSON type; the options are unchanged then.
     pub fn merge_json(&mut self, body: &Map<String, Json>) -> Result<(), String> {
         let mut merged = self.to_json();
-        for (name, value) in body {
-            if let Some(present) = merged.get_mut(name) {
-                merge(name, present, value);
-            }
-        }
+        merge_members(&mut merged, body);
         let mut read: Self =
             serde_json::from_value(Json::Object(merged)).map_err(|error| error.to_string())?;
         for extra in read
@@ -208,31 +213,27 @@ impl AuthOptions {
     }
 }
 
-/// Members that null clears.
-const NULLABLE: [&str; 4] = ["authRule", "manageRule", "pkce", "extra"];
-/// Lists, which null empties.
-const LISTS: [&str; 2] = ["providers", "identityFields"];
-
+/// Null takes a member away, so that it reads as its zero value.
 fn merge(name: &str, present: &mut Json, value: &Json) {
     match (present, value) {
-        (present, Json::Null) if LISTS.contains(&name) => *present = Json::Array(Vec::new()),
-        (present, Json::Null) if NULLABLE.contains(&name) => *present = Json::Null,
-        (_, Json::Null) => {}
-        (Json::Object(present), Json::Object(members)) => {
-            for (name, value) in members {
-                match present.get_mut(name) {
-                    Some(slot) => merge(name, slot, value),
-                    None => {
-                        present.insert(name.clone(), value.clone());
-                    }
-                }
-            }
-        }
+        (Json::Object(present), Json::Object(members)) => merge_members(present, members),
         (Json::Array(present), Json::Array(items)) if name == "providers" => {
             let before = std::mem::take(present);
             present.extend(items.iter().map(|item| merge_provider(&before, item)));
         }
         (present, value) => *present = value.clone(),
+    }
+}
+
+fn merge_members(present: &mut Map<String, Json>, members: &Map<String, Json>) {
+    for (name, value) in members {
+        if value.is_null() {
+            present.remove(name);
+        } else if let Some(slot) = present.get_mut(name) {
+            merge(name, slot, value);
+        } else {
+            present.insert(name.clone(), value.clone());
+        }
     }
 }
 

@@ -25,7 +25,7 @@ impl GeoPointOptions {
     }
 }
 
-/// A point from an object with `lon` and `lat`, or from such an object's text; 0 for what is missing or no number.
+/// A point from an object with `lon` and `lat`, or from such an object's text; 0 for what is missing.
 pub(super) fn cast(value: &Json) -> GeoPoint {
     match value {
         Json::Object(members) => from_members(members),
@@ -41,10 +41,14 @@ pub(super) fn cast_text(text: &str) -> GeoPoint {
     }
 }
 
+/// One coordinate of another type spoils both.
 fn from_members(members: &Map<String, Json>) -> GeoPoint {
-    let number = |name: &str| members.get(name).and_then(Json::as_f64).unwrap_or_default();
-    GeoPoint {
-        lon: number("lon"),
-        lat: number("lat"),
+    let number = |name: &str| match members.get(name) {
+        None | Some(Json::Null) => Some(0.0),
+        Some(value) => value.as_f64(),
+    };
+    match (number("lon"), number("lat")) {
+        (Some(lon), Some(lat)) => GeoPoint { lon, lat },
+        _ => GeoPoint::default(),
     }
 }

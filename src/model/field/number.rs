@@ -15,7 +15,7 @@ impl NumberOptions {
         if number == 0.0 {
             return rules::required(self.required);
         }
-        if self.only_int && number.fract() != 0.0 {
+        if self.only_int && !is_whole(number) {
             return Some(not_whole());
         }
         if let Some(min) = self.min
@@ -40,7 +40,7 @@ impl NumberOptions {
     pub(super) fn settings(&self, errors: &mut FieldErrors) {
         let whole = |bound: Option<f64>| {
             bound
-                .filter(|bound| self.only_int && bound.fract() != 0.0)
+                .filter(|bound| self.only_int && !is_whole(*bound))
                 .map(|_| not_whole())
         };
         errors.check("min", whole(self.min));
@@ -51,6 +51,12 @@ impl NumberOptions {
             errors.add("max", below(min));
         }
     }
+}
+
+/// Whole numbers are those that 64 bits hold.
+fn is_whole(number: f64) -> bool {
+    const LIMIT: f64 = 9_223_372_036_854_775_808.0;
+    number.fract() == 0.0 && number.abs() < LIMIT
 }
 
 fn not_whole() -> FieldError {

@@ -41,7 +41,7 @@ pub struct BoolOptions {
     pub required: bool,
 }
 
-/// `email`: domain allow or deny list, never both; `None` prints as null.
+/// `email`: domain allow or deny list, never both.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", default)]
 pub struct EmailOptions {

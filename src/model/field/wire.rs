@@ -131,12 +131,24 @@ fn options<T: DeserializeOwned>(object: &Map<String, Json>) -> Result<T, String>
     serde_json::from_value(Json::Object(present)).map_err(|error| error.to_string())
 }
 
+/// Lists, which print as empty ones when they were never set.
+const LISTS: [&str; 5] = [
+    "exceptDomains",
+    "onlyDomains",
+    "values",
+    "mimeTypes",
+    "thumbs",
+];
+
 /// The members of an options struct; whole numbers print without a fraction.
 fn members<T: Serialize>(options: &T) -> Map<String, Json> {
     let Ok(Json::Object(mut object)) = serde_json::to_value(options) else {
         return Map::new();
     };
-    for value in object.values_mut() {
+    for (name, value) in &mut object {
+        if value.is_null() && LISTS.contains(&name.as_str()) {
+            *value = Json::Array(Vec::new());
+        }
         if let Json::Number(number) = &*value
             && number.is_f64()
             && let Some(float) = number.as_f64()

@@ -69,7 +69,7 @@ async fn secrets_differ_from_directory_to_directory() {
     let mut secrets = Vec::new();
     for dir in [&one, &two] {
         let store = open(dir).await;
-        let collections = collections::load(&mut *store.read().await.unwrap()).await;
+        let collections = collections::load(&mut store.read().await.unwrap()).await;
         for collection in collections.unwrap() {
             if let Some(auth) = &collection.auth {
                 secrets.push(auth.auth_token.secret.clone());

@@ -6,8 +6,15 @@
 
 mod compile;
 mod condition;
+mod fold;
+mod functions;
+mod indexes;
 mod known;
+mod place;
 mod request;
+mod resolve;
+mod tree;
+mod write;
 
 pub use compile::{Compiler, Part, Scope};
 pub use condition::{Condition, Sort, Where};

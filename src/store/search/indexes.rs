@@ -1,0 +1,100 @@
+//! What the index definitions of a collection say about single columns.
+
+/// Whether a unique index over this column alone exists, whatever its WHERE says.
+pub(super) fn is_unique(indexes: &[String], column: &str) -> bool {
+    indexes.iter().any(|index| {
+        let (unique, columns) = parse(index);
+        unique && matches!(columns.as_slice(), [only] if only.eq_ignore_ascii_case(column))
+    })
+}
+
+/// Whether some index starts with this column, so that its rows are found without reading the table.
+pub(super) fn starts_with(indexes: &[String], column: &str) -> bool {
+    column == "id"
+        || indexes.iter().any(|index| {
+            let (_, columns) = parse(index);
+            columns
+                .first()
+                .is_some_and(|first| first.eq_ignore_ascii_case(column))
+        })
+}
+
+/// Uniqueness and columns of a `CREATE INDEX` statement; no columns when it is none.
+fn parse(index: &str) -> (bool, Vec<&str>) {
+    let head = index.split('(').next().unwrap_or_default();
+    let unique = head
+        .split_ascii_whitespace()
+        .take_while(|word| !word.eq_ignore_ascii_case("index"))
+        .any(|word| word.eq_ignore_ascii_case("unique"));
+    let Some((_, list)) = index.split_once('(') else {
+        return (unique, Vec::new());
+    };
+    let mut columns = Vec::new();
+    let (mut depth, mut start) = (0usize, 0usize);
+    for (at, byte) in list.bytes().enumerate() {
+        let ends = match byte {
+            b'(' => {
+                depth += 1;
+                false
+            }
+            b')' if depth == 0 => true,
+            b')' => {
+                depth -= 1;
+                false
+            }
+            b',' => depth == 0,
+            _ => false,
+        };
+        if ends {
+            columns.push(name(list.get(start..at).unwrap_or_default()));
+            start = at + 1;
+            if byte == b')' {
+                break;
+            }
+        }
+    }
+    (unique, columns)
+}
+
+/// The column's name without quotes, collation and direction.
+fn name(column: &str) -> &str {
+    let column = column.trim();
+    let quotes = ['`', '"', '[', ']', '\''];
+    match column.chars().next() {
+        Some(first) if quotes.contains(&first) => column
+            .split(quotes)
+            .find(|part| !part.is_empty())
+            .unwrap_or_default(),
+        _ => column.split_ascii_whitespace().next().unwrap_or_default(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn single_column_unique_indexes_are_found() {
+        let indexes = [
+            "CREATE UNIQUE INDEX `a` ON `t` (`rel`)".to_owned(),
+            "create  unique index if not exists b on t (\n  x collate nocase desc\n) where x != ''"
+                .to_owned(),
+            "CREATE UNIQUE INDEX c ON t (y, z)".to_owned(),
+            "CREATE INDEX d ON t ([w])".to_owned(),
+            "CREATE INDEX e ON t (lower(v), u)".to_owned(),
+        ];
+        for (column, unique, start) in [
+            ("rel", true, true),
+            ("REL", true, true),
+            ("x", true, true),
+            ("y", false, true),
+            ("z", false, false),
+            ("w", false, true),
+            ("u", false, false),
+            ("id", false, true),
+        ] {
+            assert_eq!(is_unique(&indexes, column), unique, "{column}");
+            assert_eq!(starts_with(&indexes, column), start, "{column}");
+        }
+    }
+}
