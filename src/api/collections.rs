@@ -68,7 +68,9 @@ pub(super) async fn list_collections(
     request: HttpRequest,
 ) -> Result<HttpResponse, ApiError> {
     caller.require_superuser()?;
-    let page = engine.list_collections(&list_params(&request, &caller)?).await?;
+    let page = engine
+        .list_collections(&list_params(&request, &caller)?)
+        .await?;
     let items = page.items.iter().map(|item| Json::Object(item.to_json()));
     let totals = (page.total_items, page.total_pages);
     encode::listed(
@@ -266,7 +268,9 @@ pub(super) async fn oauth2_providers(caller: Caller) -> Result<HttpResponse, Api
     caller.require_superuser()?;
     let mut known: Vec<&Provider> = providers::PROVIDERS.iter().collect();
     known.sort_by_key(|provider| {
-        let place = PROVIDER_ORDER.iter().position(|name| *name == provider.name);
+        let place = PROVIDER_ORDER
+            .iter()
+            .position(|name| *name == provider.name);
         place.unwrap_or(PROVIDER_ORDER.len())
     });
     let items: Vec<Json> = known

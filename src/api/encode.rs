@@ -5,8 +5,8 @@ use serde::Serialize;
 use serde_json::{Value as Json, json as value};
 
 use crate::base::json;
-use crate::engine::records::Page;
 use crate::engine::Enriched;
+use crate::engine::records::Page;
 use crate::filter::fields::FieldPicker;
 use crate::http::ApiError;
 use crate::http::json as response;

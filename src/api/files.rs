@@ -111,8 +111,7 @@ async fn may_open(engine: &Engine, caller: &Caller, record: &Record) -> Result<b
         .await?
         .map(|(record, _)| record)
         .filter(|auth| {
-            !auth.collection().is_superusers()
-                || engine.settings().superuser_ip_allowed(&caller.ip)
+            !auth.collection().is_superusers() || engine.settings().superuser_ip_allowed(&caller.ip)
         });
     let mut info = caller.info.in_context(context::PROTECTED_FILE);
     info.auth = auth.map(std::sync::Arc::new);

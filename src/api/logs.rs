@@ -1,7 +1,7 @@
 //! `/api/logs`: reading the log; for superusers.
 
-use actix_web::{HttpRequest, HttpResponse};
 use actix_web::web::{self, Data, Path, ServiceConfig};
+use actix_web::{HttpRequest, HttpResponse};
 use serde_json::{Map, Value as Json, json};
 
 use super::encode;
@@ -48,7 +48,12 @@ pub(super) async fn list_logs(
     let page = engine.list_logs(&list_params(&request, &caller)?).await?;
     let items = page.items.iter().map(entry).collect();
     let totals = (page.total_items, page.total_pages);
-    encode::listed(items, (page.page, page.per_page), totals, caller.info.query("fields"))
+    encode::listed(
+        items,
+        (page.page, page.per_page),
+        totals,
+        caller.info.query("fields"),
+    )
 }
 
 /// One log entry.

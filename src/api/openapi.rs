@@ -13,7 +13,10 @@ use crate::model::{Collection, Field, FieldKind};
 /// The static part: the routes that every server has.
 #[derive(OpenApi)]
 #[openapi(
-    info(title = "Rotunda", description = "Collections, access rules, sign-in, files and live events over HTTP."),
+    info(
+        title = "Rotunda",
+        description = "Collections, access rules, sign-in, files and live events over HTTP."
+    ),
     paths(
         super::health::health,
         super::records::list_records,
@@ -97,7 +100,8 @@ fn add_collection(description: &mut Json, collection: &Collection, superuser: bo
             Some(schema) => json!({"200": {"description": "Done", "content": content(schema)}}),
             None => json!({"204": {"description": "Done"}}),
         };
-        let mut operation = json!({"tags": [name], "operationId": format!("{verb}_{name}"), "responses": ok});
+        let mut operation =
+            json!({"tags": [name], "operationId": format!("{verb}_{name}"), "responses": ok});
         if body {
             operation["requestBody"] = json!({"content": content(&reference)});
         }
@@ -109,10 +113,19 @@ fn add_collection(description: &mut Json, collection: &Collection, superuser: bo
     let mut many = Map::new();
     let mut single = Map::new();
     many.insert("get".into(), operation("list", Some(&page), false, None));
-    single.insert("get".into(), operation("view", Some(&reference), false, Some(&id)));
+    single.insert(
+        "get".into(),
+        operation("view", Some(&reference), false, Some(&id)),
+    );
     if !collection.is_view() {
-        many.insert("post".into(), operation("create", Some(&reference), true, None));
-        single.insert("patch".into(), operation("update", Some(&reference), true, Some(&id)));
+        many.insert(
+            "post".into(),
+            operation("create", Some(&reference), true, None),
+        );
+        single.insert(
+            "patch".into(),
+            operation("update", Some(&reference), true, Some(&id)),
+        );
         single.insert("delete".into(), operation("delete", None, false, Some(&id)));
     }
     if let Some(paths) = object_at(description, &["paths"]) {
@@ -152,7 +165,9 @@ fn field_schema(field: &Field) -> Json {
         FieldKind::Bool(_) => json!({"type": "boolean"}),
         FieldKind::Email(_) => json!({"type": "string", "format": "email"}),
         FieldKind::Url(_) => json!({"type": "string", "format": "uri"}),
-        FieldKind::Password(_) => json!({"type": "string", "format": "password", "writeOnly": true}),
+        FieldKind::Password(_) => {
+            json!({"type": "string", "format": "password", "writeOnly": true})
+        }
         FieldKind::Autodate(_) => json!({"type": "string", "readOnly": true}),
         FieldKind::Json(_) => json!({}),
         FieldKind::GeoPoint(_) => {

@@ -259,10 +259,18 @@ pub(super) async fn auth_with_password(
             "The collection is not configured to allow password authentication.",
         ));
     }
-    let body = body::read(&request, &mut payload.into_inner(), BodyLimit(BODY_BYTES_MAX)).await?
-        .fields;
+    let body = body::read(
+        &request,
+        &mut payload.into_inner(),
+        BodyLimit(BODY_BYTES_MAX),
+    )
+    .await?
+    .fields;
     let form = sign_in_form(&body, &options.password_auth.identity_fields)?;
-    caller.info = caller.info.in_context(context::PASSWORD_AUTH).with_body(body);
+    caller.info = caller
+        .info
+        .in_context(context::PASSWORD_AUTH)
+        .with_body(body);
     match engine.password_record(&collection, &form).await? {
         Some(record) => auth_response(&engine, &caller, record, Some("password"), None).await,
         None => Err(ApiError::bad_request("Failed to authenticate.")),
@@ -287,7 +295,10 @@ fn sign_in_form(
     let mut errors = FieldErrors::new();
     for (name, value) in [("identity", &form.identity), ("password", &form.password)] {
         if value.is_empty() {
-            errors.add(name, FieldError::new("validation_required", "Cannot be blank."));
+            errors.add(
+                name,
+                FieldError::new("validation_required", "Cannot be blank."),
+            );
         }
     }
     let lengths = [
@@ -376,8 +387,13 @@ pub(super) async fn impersonate(
         .find_record(&collection, &id)
         .await?
         .ok_or_else(|| ApiError::not_found(""))?;
-    let body = body::read(&request, &mut payload.into_inner(), BodyLimit(BODY_BYTES_MAX)).await?
-        .fields;
+    let body = body::read(
+        &request,
+        &mut payload.into_inner(),
+        BodyLimit(BODY_BYTES_MAX),
+    )
+    .await?
+    .fields;
     let duration = match body.get("duration") {
         None | Some(Json::Null) => 0,
         Some(value) => value
@@ -396,8 +412,7 @@ pub(super) async fn impersonate(
             &FieldErrors::one("duration", error),
         ));
     }
-    let token =
-        engine.sign_static_auth_token(&record, (duration > 0).then_some(duration))?;
+    let token = engine.sign_static_auth_token(&record, (duration > 0).then_some(duration))?;
     auth_response(&engine, &caller, record, None, Some(token)).await
 }
 

@@ -136,7 +136,14 @@ pub(super) async fn create_record(
 ) -> Result<HttpResponse, ApiError> {
     let collection = engine.collection(&path)?;
     if !collection.is_view() {
-        limit(&engine, &limits, &caller, &request, &collection, &["create"])?;
+        limit(
+            &engine,
+            &limits,
+            &caller,
+            &request,
+            &collection,
+            &["create"],
+        )?;
     }
     let input = read_input(&request, payload, &collection).await?;
     check_fields(&caller)?;
@@ -162,7 +169,14 @@ pub(super) async fn update_record(
     let (collection, id) = path.into_inner();
     let collection = engine.collection(&collection)?;
     if !collection.is_view() {
-        limit(&engine, &limits, &caller, &request, &collection, &["update"])?;
+        limit(
+            &engine,
+            &limits,
+            &caller,
+            &request,
+            &collection,
+            &["update"],
+        )?;
     }
     let input = read_input(&request, payload, &collection).await?;
     check_fields(&caller)?;
@@ -187,7 +201,14 @@ pub(super) async fn delete_record(
     let (collection, id) = path.into_inner();
     let collection = engine.collection(&collection)?;
     if !collection.is_view() {
-        limit(&engine, &limits, &caller, &request, &collection, &["delete"])?;
+        limit(
+            &engine,
+            &limits,
+            &caller,
+            &request,
+            &collection,
+            &["delete"],
+        )?;
     }
     engine.delete_record(&caller.info, &collection, &id).await?;
     Ok(HttpResponse::NoContent().finish())
@@ -228,7 +249,12 @@ const JSON_BYTES_DEFAULT: u64 = 1 << 20;
 
 /// The most bytes a create or update of this collection may send.
 pub(super) fn body_bytes_max(collection: &Collection) -> u64 {
-    let own = |limit: i64, default: u64| u64::try_from(limit).ok().filter(|n| *n > 0).unwrap_or(default);
+    let own = |limit: i64, default: u64| {
+        u64::try_from(limit)
+            .ok()
+            .filter(|n| *n > 0)
+            .unwrap_or(default)
+    };
     let fields = collection.fields().iter().map(|field| match &field.kind {
         FieldKind::File(options) => {
             own(options.max_size, FILE_BYTES_DEFAULT) * own(options.max_select, 1)
@@ -249,15 +275,13 @@ async fn read_input(
         request,
         &mut payload.into_inner(),
         BodyLimit(body_bytes_max(collection)),
-    ).await?;
+    )
+    .await?;
     input(body, collection).await
 }
 
 /// Keeps the files that belong to file fields; others are dropped with their temporary files.
-pub(super) async fn input(
-    body: BodyData,
-    collection: &Collection,
-) -> Result<Input, ApiError> {
+pub(super) async fn input(body: BodyData, collection: &Collection) -> Result<Input, ApiError> {
     let mut uploads = Vec::new();
     for (key, file) in body.files {
         let field = collection

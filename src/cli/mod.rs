@@ -7,8 +7,8 @@ mod superuser;
 use std::io::Write as _;
 use std::process::ExitCode;
 
-use crate::telemetry::Format;
 use crate::config::{self, Command, Config};
+use crate::telemetry::Format;
 
 /// Runs the command that the arguments name.
 ///
@@ -16,7 +16,9 @@ use crate::config::{self, Command, Config};
 /// What to tell the person at the terminal; the process should end with a code other than 0.
 pub fn run(config: &Config, command: &Command) -> anyhow::Result<()> {
     match command {
-        Command::Serve(options) => actix_web::rt::System::new().block_on(serve::run(config, options)),
+        Command::Serve(options) => {
+            actix_web::rt::System::new().block_on(serve::run(config, options))
+        }
         Command::Superuser(action) => {
             actix_web::rt::System::new().block_on(superuser::run(config, action))
         }
@@ -47,7 +49,11 @@ pub fn main() -> ExitCode {
             return ExitCode::from(u8::try_from(error.exit_code()).unwrap_or(2));
         }
     };
-    crate::telemetry::init(if config.dev { Format::Human } else { Format::Json });
+    crate::telemetry::init(if config.dev {
+        Format::Human
+    } else {
+        Format::Json
+    });
     match run(&config, &command) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {

@@ -25,7 +25,9 @@ pub(super) async fn run(config: &Config, options: &Serve) -> anyhow::Result<()> 
     say(&format!("├─ REST API:  {base}/api/"));
     say(&format!("└─ Dashboard: {base}/_/"));
     if let Some(path) = server::install_link(&running.engine).await? {
-        say("\n(!) Open the link below to create the first superuser; it works once, for 30 minutes:");
+        say(
+            "\n(!) Open the link below to create the first superuser; it works once, for 30 minutes:",
+        );
         say(&format!("{base}{path}"));
         say("(or run: server superuser upsert EMAIL PASSWORD)\n");
     }

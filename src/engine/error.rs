@@ -30,7 +30,10 @@ pub enum Error {
     Busy(String),
     /// Something broke; the text is for the log.
     #[error("{0}")]
-    Internal(String, #[source] Option<Box<dyn std::error::Error + Send + Sync>>),
+    Internal(
+        String,
+        #[source] Option<Box<dyn std::error::Error + Send + Sync>>,
+    ),
 }
 
 impl Error {

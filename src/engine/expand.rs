@@ -268,10 +268,8 @@ impl Engine {
             .collect();
         for (parent, ids) in parents.iter_mut().zip(&relation.ids) {
             let tree = parent.expand.get_or_insert_default();
-            let mut related: Vec<Arc<Enriched>> = ids
-                .iter()
-                .filter_map(|id| found.get(id).cloned())
-                .collect();
+            let mut related: Vec<Arc<Enriched>> =
+                ids.iter().filter_map(|id| found.get(id).cloned()).collect();
             if related.is_empty() {
                 continue;
             }

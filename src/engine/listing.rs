@@ -6,11 +6,11 @@ use serde_json::{Map, Value as Json};
 
 use super::records::ListParams;
 use super::{Engine, Error};
-use crate::filter;
+use crate::filter::{self, SortKey};
 use crate::model::{Collection, CollectionKind, Field, Record, Schema};
 use crate::store::Conn;
 use crate::store::records::{self, ListQuery};
-use crate::store::search::{Condition, Scope, Sort};
+use crate::store::search::{Condition, Part, Scope, Sort};
 
 /// The longest filter text in bytes, as in PocketBase.
 const FILTER_BYTES_MAX: usize = 3500;
@@ -61,17 +61,41 @@ impl Table {
         Ok(engine.compiler().compile(filter, &self.scope())?)
     }
 
-    fn sort(&self, engine: &Engine, sort: &str) -> Result<Sort, Error> {
-        if sort.is_empty() {
-            return Ok(Sort::default());
-        }
-        let keys = filter::parse_sort(sort);
-        let too_long = |key: &filter::SortKey| key.path.len() > filter::SORT_PATH_BYTES_MAX;
-        if keys.len() > filter::SORT_KEYS_MAX || keys.iter().any(too_long) {
+    /// The condition and order of a list.
+    fn plan(&self, engine: &Engine, params: &ListParams) -> Result<(Condition, Sort), Error> {
+        if params.filter.len() > FILTER_BYTES_MAX {
             return Err(Error::bad_request(""));
         }
-        Ok(engine.compiler().compile_sort(&keys, &self.scope())?)
+        let keys = sort_keys(&params.sort)?;
+        let part = Part {
+            text: &params.filter,
+            allow_hidden: true,
+        };
+        let parts = if params.filter.is_empty() {
+            &[][..]
+        } else {
+            std::slice::from_ref(&part)
+        };
+        Ok(engine
+            .compiler()
+            .compile_list(parts, &keys, &self.scope())?)
     }
+}
+
+/// Reads sort keys within PocketBase's bounds.
+///
+/// # Errors
+/// `BadRequest` beyond them.
+pub(super) fn sort_keys(sort: &str) -> Result<Vec<SortKey>, Error> {
+    if sort.is_empty() {
+        return Ok(Vec::new());
+    }
+    let keys = filter::parse_sort(sort);
+    let too_long = |key: &SortKey| key.path.len() > filter::SORT_PATH_BYTES_MAX;
+    if keys.len() > filter::SORT_KEYS_MAX || keys.iter().any(too_long) {
+        return Err(Error::bad_request(""));
+    }
+    Ok(keys)
 }
 
 /// One page of rows.
@@ -95,8 +119,7 @@ pub(super) async fn page(
     table: &Table,
     params: &ListParams,
 ) -> Result<Rows, Error> {
-    let condition = table.condition(engine, &params.filter)?;
-    let sort = table.sort(engine, &params.sort)?;
+    let (condition, sort) = table.plan(engine, params)?;
     let page = params.page.max(1);
     let per_page = params.per_page.clamp(1, 1000);
     let query = ListQuery {

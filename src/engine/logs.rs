@@ -67,12 +67,10 @@ impl Engine {
     /// # Errors
     /// `BadRequest` for a filter that does not compile.
     pub async fn log_stats(&self, filter: &str) -> Result<Vec<(String, i64)>, Error> {
-        let condition = TABLE
-            .condition(self, filter)
-            .map_err(|error| match error {
-                Error::BadRequest(_) => Error::bad_request("Invalid filter format."),
-                other => other,
-            })?;
+        let condition = TABLE.condition(self, filter).map_err(|error| match error {
+            Error::BadRequest(_) => Error::bad_request("Invalid filter format."),
+            other => other,
+        })?;
         let mut conn = self.store().read_logs().await?;
         Ok(log_stats::hourly(&mut conn, TABLE.collection(), &condition).await?)
     }

@@ -38,9 +38,7 @@ impl Engine {
             return Ok(Condition::Always);
         }
         match rule {
-            None => Err(Error::forbidden(
-                "Only superusers can perform this action.",
-            )),
+            None => Err(Error::forbidden("Only superusers can perform this action.")),
             Some("") => Ok(Condition::Always),
             Some(rule) => self.condition(schema, collection, rule, Some(request), true),
         }

@@ -82,9 +82,13 @@ async fn identify(request: &HttpRequest) -> Result<Caller, ApiError> {
         token => engine.authenticate(token).await?,
     };
     let settings = engine.settings();
-    let ip = real_ip(&settings.trusted_proxy, request.headers(), request.peer_addr())
-        .map(|ip| ip.to_string())
-        .unwrap_or_default();
+    let ip = real_ip(
+        &settings.trusted_proxy,
+        request.headers(),
+        request.peer_addr(),
+    )
+    .map(|ip| ip.to_string())
+    .unwrap_or_default();
     if auth
         .as_ref()
         .is_some_and(|record| record.collection().is_superusers())

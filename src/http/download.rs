@@ -8,7 +8,7 @@ use actix_web::http::header::{
     ACCEPT_RANGES, CACHE_CONTROL, CONTENT_DISPOSITION, CONTENT_RANGE, CONTENT_SECURITY_POLICY,
     CONTENT_TYPE, LAST_MODIFIED,
 };
-use actix_web::{HttpMessage, HttpRequest, HttpResponse, HttpResponseBuilder};
+use actix_web::{HttpRequest, HttpResponse, HttpResponseBuilder};
 use bytes::Bytes;
 use futures_util::StreamExt;
 use futures_util::stream::{self, BoxStream};
@@ -47,15 +47,11 @@ pub async fn serve(
             common(&mut response, &headers, &meta);
             response.finish()
         }
-        Answer::PreconditionFailed => {
-            HttpResponse::build(StatusCode::PRECONDITION_FAILED).finish()
-        }
-        Answer::Unsatisfiable(reason) => {
-            HttpResponse::build(StatusCode::RANGE_NOT_SATISFIABLE)
-                .insert_header((CONTENT_RANGE, range::content_range_unsatisfied(meta.size)))
-                .content_type("text/plain; charset=utf-8")
-                .body(reason.to_string())
-        }
+        Answer::PreconditionFailed => HttpResponse::build(StatusCode::PRECONDITION_FAILED).finish(),
+        Answer::Unsatisfiable(reason) => HttpResponse::build(StatusCode::RANGE_NOT_SATISFIABLE)
+            .insert_header((CONTENT_RANGE, range::content_range_unsatisfied(meta.size)))
+            .content_type("text/plain; charset=utf-8")
+            .body(reason.to_string()),
         Answer::Whole => {
             let mut response = HttpResponse::Ok();
             common(&mut response, &headers, &meta);
@@ -113,7 +109,10 @@ fn several_ranges(
     ranges: &[Range<u64>],
     size: u64,
     content_type: &str,
-) -> (String, SizedStream<BoxStream<'static, std::io::Result<Bytes>>>) {
+) -> (
+    String,
+    SizedStream<BoxStream<'static, std::io::Result<Bytes>>>,
+) {
     let boundary = random_string(40);
     let layout = range::multipart(ranges, size, content_type, &boundary);
     let parts = layout.heads.into_iter().zip(ranges.to_vec());

@@ -137,10 +137,7 @@ fn find_rule<'a>(
 ) -> Option<&'a RateLimitRule> {
     let fits = |rule: &&RateLimitRule| rule.audience.is_empty() || rule.audience == audience;
     labels.iter().find_map(|label| {
-        let exact = rules
-            .iter()
-            .filter(fits)
-            .find(|rule| rule.label == *label);
+        let exact = rules.iter().filter(fits).find(|rule| rule.label == *label);
         exact.or_else(|| {
             rules.iter().filter(fits).find(|rule| {
                 rule.label.ends_with('/') && format!("{label}/").starts_with(&rule.label)

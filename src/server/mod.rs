@@ -17,8 +17,8 @@ use crate::blob::{Storage, Thumbs};
 use crate::bus::{Bus, BusOptions};
 use crate::config::Config;
 use crate::engine::{Engine, EngineOptions};
-use crate::http::rate::RateLimits;
 use crate::http::middleware::{Cors, Edge, EdgeOptions};
+use crate::http::rate::RateLimits;
 use crate::store::{Store, StoreOptions, migrations};
 
 /// How long open requests get when the server stops.

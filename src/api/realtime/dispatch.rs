@@ -53,16 +53,14 @@ impl Dispatcher {
                 counter.fetch_sub(1, Ordering::Relaxed);
                 match work {
                     Work::Prepared(messages) => deliver(&engine, &messages),
-                    Work::Changed(event) => {
-                        match changed(&engine, &listeners, &event).await {
-                            Ok(messages) => deliver(&engine, &messages),
-                            Err(error) => {
-                                tracing::error!(error = %error, record.id = event.record.id(),
+                    Work::Changed(event) => match changed(&engine, &listeners, &event).await {
+                        Ok(messages) => deliver(&engine, &messages),
+                        Err(error) => {
+                            tracing::error!(error = %error, record.id = event.record.id(),
                                     "realtime subscribers miss an event");
-                                listeners.close_all();
-                            }
+                            listeners.close_all();
                         }
-                    }
+                    },
                 }
             }
         });
@@ -365,7 +363,9 @@ impl Preparation<'_> {
         let mut data = b"{\"record\":".to_vec();
         if let Some(item) = enriched.first() {
             // A `fields` text that cannot be parsed counts as none, as in PocketBase.
-            let picker = FieldPicker::parse(fields).ok().filter(|_| !fields.is_empty());
+            let picker = FieldPicker::parse(fields)
+                .ok()
+                .filter(|_| !fields.is_empty());
             encode::record(&mut data, item, picker.as_ref());
         }
         data.extend_from_slice(b",\"action\":\"");

@@ -14,10 +14,10 @@ use serde_json::{Map, Value as Json};
 use std::time::Duration;
 
 use crate::base::id::random_string;
+use crate::engine::Engine;
 use crate::http::body;
 use crate::http::rate::RateLimits;
 use crate::http::{ApiError, BodyLimit, Caller, json, sse};
-use crate::engine::Engine;
 use crate::model::{FieldError, FieldErrors};
 
 pub use clients::Clients;
@@ -82,8 +82,13 @@ pub(super) async fn set_subscriptions(
     request: HttpRequest,
     payload: Payload,
 ) -> Result<HttpResponse, ApiError> {
-    let body = body::read(&request, &mut payload.into_inner(), BodyLimit(BODY_BYTES_MAX)).await?
-        .fields;
+    let body = body::read(
+        &request,
+        &mut payload.into_inner(),
+        BodyLimit(BODY_BYTES_MAX),
+    )
+    .await?
+    .fields;
     let (client_id, topics) = parse_form(&body)?;
     let client = clients
         .find(&client_id)
@@ -96,7 +101,10 @@ pub(super) async fn set_subscriptions(
             "The current and the previous request authorization don't match.",
         ));
     }
-    let subscriptions = topics.iter().map(|text| Subscription::parse(text)).collect();
+    let subscriptions = topics
+        .iter()
+        .map(|text| Subscription::parse(text))
+        .collect();
     clients.subscribe(&client, caller.auth().cloned(), subscriptions);
     Ok(json::no_content())
 }

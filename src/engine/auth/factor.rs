@@ -13,11 +13,7 @@ impl Engine {
     ///
     /// # Errors
     /// Those of the database and of compiling the rule.
-    pub async fn may_sign_in(
-        &self,
-        record: &Record,
-        request: &RequestInfo,
-    ) -> Result<bool, Error> {
+    pub async fn may_sign_in(&self, record: &Record, request: &RequestInfo) -> Result<bool, Error> {
         let rule = record
             .collection()
             .auth

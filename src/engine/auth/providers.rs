@@ -120,7 +120,10 @@ pub static PROVIDERS: &[Provider] = &[
         auth_url: "https://accounts.google.com/o/oauth2/v2/auth",
         token_url: "https://oauth2.googleapis.com/token",
         user_info_url: "https://www.googleapis.com/oauth2/v3/userinfo",
-        scopes: &["https://www.googleapis.com/auth/userinfo.profile", "https://www.googleapis.com/auth/userinfo.email"],
+        scopes: &[
+            "https://www.googleapis.com/auth/userinfo.profile",
+            "https://www.googleapis.com/auth/userinfo.email",
+        ],
     },
     Provider {
         name: "instagram2",

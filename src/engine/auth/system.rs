@@ -5,8 +5,8 @@ use std::sync::Arc;
 
 use futures_util::future::BoxFuture;
 
-use crate::engine::hooks::{Next, Op, RecordEvent, RecordHook, Stage};
 use crate::engine::Error;
+use crate::engine::hooks::{Next, Op, RecordEvent, RecordHook, Stage};
 use crate::model::{Collection, FieldError, FieldErrors, Record};
 use crate::store::records;
 use crate::store::search::Condition;
@@ -18,7 +18,11 @@ pub const INSTALLER_EMAIL: &str = "__pbinstaller@example.com";
 const DEPENDENTS: [&str; 4] = ["_externalAuths", "_mfas", "_otps", "_authOrigins"];
 
 pub(in crate::engine) fn hooks() -> Vec<Arc<dyn RecordHook>> {
-    vec![Arc::new(Superusers), Arc::new(Dependents), Arc::new(References)]
+    vec![
+        Arc::new(Superusers),
+        Arc::new(Dependents),
+        Arc::new(References),
+    ]
 }
 
 struct Superusers;
@@ -45,10 +49,11 @@ impl RecordHook for Superusers {
             let op = event.op;
             if op == Op::Delete {
                 let total =
-                    records::count(event.tx, event.record.collection(), &Condition::Always)
-                        .await?;
+                    records::count(event.tx, event.record.collection(), &Condition::Always).await?;
                 if total <= 1 {
-                    return Err(Error::bad_request("You can't delete the only existing superuser"));
+                    return Err(Error::bad_request(
+                        "You can't delete the only existing superuser",
+                    ));
                 }
                 return next.run(event).await;
             }

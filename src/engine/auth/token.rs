@@ -30,17 +30,23 @@ impl Engine {
         lifetime_s: Option<i64>,
         extra: TokenClaims,
     ) -> Result<String, Error> {
-        let auth = record.collection().auth.as_ref().ok_or_else(|| {
-            Error::Internal("tokens are for auth records only".to_owned(), None)
-        })?;
+        let auth =
+            record.collection().auth.as_ref().ok_or_else(|| {
+                Error::Internal("tokens are for auth records only".to_owned(), None)
+            })?;
         let config = auth.token(kind);
         let mut claims = extra;
         claims.insert("collectionId".into(), record.collection().id.clone().into());
         claims.insert("id".into(), record.id().into());
         claims.insert("type".into(), kind.claim().into());
         let key = format!("{}{}", record.text("tokenKey"), config.secret);
-        token::sign(claims, &key, self.now(), lifetime_s.unwrap_or(config.duration))
-            .map_err(|error| Error::internal("failed to sign a token", error))
+        token::sign(
+            claims,
+            &key,
+            self.now(),
+            lifetime_s.unwrap_or(config.duration),
+        )
+        .map_err(|error| Error::internal("failed to sign a token", error))
     }
 
     /// A token to sign in with.
@@ -120,8 +126,7 @@ impl Engine {
         let Some(auth) = collection.auth.as_ref() else {
             return Ok(None);
         };
-        let Some(record) =
-            records::find(conn, collection, text("id"), &Condition::Always).await?
+        let Some(record) = records::find(conn, collection, text("id"), &Condition::Always).await?
         else {
             return Ok(None);
         };

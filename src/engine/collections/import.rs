@@ -52,7 +52,11 @@ impl Engine {
         // Views come last: they may read what else is imported.
         drafts.sort_by(|a, b| {
             let key = |draft: &Collection| {
-                (draft.is_view(), draft.created.clone(), draft.updated.clone())
+                (
+                    draft.is_view(),
+                    draft.created.clone(),
+                    draft.updated.clone(),
+                )
             };
             key(a).cmp(&key(b))
         });
@@ -68,9 +72,9 @@ impl Engine {
                 .save_collection_in(tx, draft, original.clone(), false)
                 .await
                 .map_err(|error| match error {
-                    Error::BadRequest(reason) => Error::bad_request(format!(
-                        "failed to save collection {name:?}: {reason}"
-                    )),
+                    Error::BadRequest(reason) => {
+                        Error::bad_request(format!("failed to save collection {name:?}: {reason}"))
+                    }
                     other => other,
                 })?;
             saved.push((collection, original));
@@ -240,7 +244,11 @@ mod tests {
         let entry = body(json!({"id": "mine", "name": "new", "type": "auth"}));
         let new = draft(&stored(), &entry, false).unwrap();
         assert_eq!((new.id.as_str(), new.is_auth()), ("mine", true));
-        assert!(new.indexes.iter().any(|index| index.contains("idx_email_mine")));
+        assert!(
+            new.indexes
+                .iter()
+                .any(|index| index.contains("idx_email_mine"))
+        );
     }
 
     #[test]

@@ -5,8 +5,8 @@ use std::sync::Arc;
 
 use super::hooks::CollectionEvent;
 use super::views::sample;
-use crate::engine::auth::providers;
 use crate::engine::Error;
+use crate::engine::auth::providers;
 use crate::model::{Collection, Schema, SchemaFacts};
 use crate::store::search::{Compiler, Scope};
 use crate::store::{Tx, catalog, views};

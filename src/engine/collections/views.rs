@@ -38,9 +38,9 @@ impl Engine {
         sample(&mut conn, &self.schema(), query)
             .await
             .map_err(|error| match error {
-                Error::BadRequest(reason) => Error::bad_request(format!(
-                    "Invalid view query. Raw error: \n{reason}"
-                )),
+                Error::BadRequest(reason) => {
+                    Error::bad_request(format!("Invalid view query. Raw error: \n{reason}"))
+                }
                 other => other,
             })
     }
@@ -50,11 +50,7 @@ impl Engine {
 ///
 /// # Errors
 /// `BadRequest` with the reason.
-pub(super) async fn sample(
-    conn: &mut Conn,
-    schema: &Schema,
-    query: &str,
-) -> Result<DryRun, Error> {
+pub(super) async fn sample(conn: &mut Conn, schema: &Schema, query: &str) -> Result<DryRun, Error> {
     let run = views::dry_run(conn, schema, query, SAMPLE_ROWS).await?;
     let mut view = Collection::new(CollectionKind::View, "temp_view");
     view.set_fields(run.fields.clone());

@@ -14,9 +14,7 @@ use crate::store::records;
 const BATCH: usize = 1000;
 
 /// Clears, deletes or refuses the references to `event.record`, collection by collection in name order.
-pub(super) fn references<'e>(
-    event: &'e mut RecordEvent<'_>,
-) -> BoxFuture<'e, Result<(), Error>> {
+pub(super) fn references<'e>(event: &'e mut RecordEvent<'_>) -> BoxFuture<'e, Result<(), Error>> {
     Box::pin(async move {
         let schema = Arc::clone(event.tx.schema());
         let target = Arc::clone(event.record.collection());

@@ -2,11 +2,12 @@
 
 use std::sync::Arc;
 
+use crate::engine::listing::sort_keys;
 use crate::engine::{Engine, Enriched, Error, RequestInfo};
 use crate::filter;
 use crate::model::{Collection, Schema};
 use crate::store::records::{self, ListQuery};
-use crate::store::search::{Condition, Scope, Sort};
+use crate::store::search::{Condition, Part, Scope, Sort};
 
 /// What a list request asks for.
 #[derive(Clone, Debug, Default)]
@@ -37,13 +38,6 @@ pub struct Page {
     pub items: Vec<Enriched>,
 }
 
-/// The longest filter text a client may send, in bytes, as in PocketBase.
-const FILTER_BYTES_MAX: usize = 3500;
-/// The most sort keys a client may send, as in PocketBase.
-const SORT_KEYS_MAX: usize = 8;
-/// The longest sort key in bytes, as in PocketBase.
-const SORT_KEY_BYTES_MAX: usize = 255;
-
 impl Engine {
     /// A page of the records that the list rule lets the caller see.
     ///
@@ -56,15 +50,7 @@ impl Engine {
         params: &ListParams,
     ) -> Result<Page, Error> {
         let schema = self.schema();
-        let rule = self.rule_condition(
-            &schema,
-            collection,
-            collection.list_rule.as_deref(),
-            request,
-        )?;
-        refuse_rule_fields(request, params)?;
-        let condition = rule.and(self.client_filter(&schema, collection, params, request)?);
-        let sort = self.client_sort(&schema, collection, params, request)?;
+        let (condition, sort) = self.plan(&schema, collection, params, request)?;
         let page = params.page.max(1);
         let per_page = params.per_page.clamp(1, 1000);
         let query = ListQuery {
@@ -75,17 +61,12 @@ impl Engine {
             offset: (page - 1).saturating_mul(per_page),
         };
         let mut conn = self.store().read().await?;
-        let rows = records::list(&mut conn, &query).await?;
-        let (total_items, total_pages) = if params.skip_total {
-            (-1, -1)
+        let (rows, total_items, total_pages) = if params.skip_total {
+            (records::list(&mut conn, &query).await?, -1, -1)
         } else {
-            let total = self
-                .total(&mut conn, &query, rows.len() as u64)
-                .await?;
-            (
-                i64::try_from(total).unwrap_or(i64::MAX),
-                i64::try_from(total.div_ceil(per_page)).unwrap_or(i64::MAX),
-            )
+            let (rows, total) = records::list_and_count(&mut conn, &query).await?;
+            let count = |number: u64| i64::try_from(number).unwrap_or(i64::MAX);
+            (rows, count(total), count(total.div_ceil(per_page)))
         };
         let items = self
             .enrich(&mut conn, &schema, rows, request, &params.expand)
@@ -97,20 +78,6 @@ impl Engine {
             total_pages,
             items,
         })
-    }
-
-    /// Counts only when the page does not already show the end of the list.
-    async fn total(
-        &self,
-        conn: &mut crate::store::Conn,
-        query: &ListQuery<'_>,
-        got: u64,
-    ) -> Result<u64, Error> {
-        let complete = got < query.limit && (got > 0 || query.offset == 0);
-        if complete {
-            return Ok(query.offset + got);
-        }
-        Ok(records::count(conn, query.collection, query.condition).await?)
     }
 
     /// One record that the view rule lets the caller see.
@@ -146,54 +113,42 @@ impl Engine {
         enriched.pop().ok_or_else(Error::not_found)
     }
 
-    fn client_filter(
+    /// The list rule, the client's filter and the client's sort, compiled together: they share the related rows they
+    /// speak of.
+    fn plan(
         &self,
         schema: &Schema,
         collection: &Arc<Collection>,
         params: &ListParams,
         request: &RequestInfo,
-    ) -> Result<Condition, Error> {
-        if params.filter.is_empty() {
-            return Ok(Condition::Always);
-        }
-        if params.filter.len() > FILTER_BYTES_MAX {
+    ) -> Result<(Condition, Sort), Error> {
+        let superuser = request.is_superuser();
+        let rule = match collection.list_rule.as_deref() {
+            _ if superuser => "",
+            Some(rule) => rule,
+            None => {
+                return Err(Error::forbidden("Only superusers can perform this action."));
+            }
+        };
+        refuse_rule_fields(request, params)?;
+        if params.filter.len() > filter::REQUEST_BYTES_MAX {
             return Err(Error::bad_request(""));
         }
-        self.condition(
-            schema,
-            collection,
-            &params.filter,
-            Some(request),
-            request.is_superuser(),
-        )
-        .map_err(|error| blank_for_clients(error, request))
-    }
-
-    fn client_sort(
-        &self,
-        schema: &Schema,
-        collection: &Arc<Collection>,
-        params: &ListParams,
-        request: &RequestInfo,
-    ) -> Result<Sort, Error> {
-        if params.sort.is_empty() {
-            return Ok(Sort::default());
-        }
-        let keys = filter::parse_sort(&params.sort);
-        if keys.len() > SORT_KEYS_MAX
-            || keys.iter().any(|key| key.path.len() > SORT_KEY_BYTES_MAX)
-        {
-            return Err(Error::bad_request(""));
-        }
+        let keys = sort_keys(&params.sort)?;
+        let parts: Vec<Part<'_>> = [(rule, true), (params.filter.as_str(), superuser)]
+            .into_iter()
+            .filter(|(text, _)| !text.is_empty())
+            .map(|(text, allow_hidden)| Part { text, allow_hidden })
+            .collect();
         let values = request.values(self);
         let scope = Scope {
             schema,
             collection,
             request: Some(&values),
-            allow_hidden: request.is_superuser(),
+            allow_hidden: superuser,
         };
         self.compiler()
-            .compile_sort(&keys, &scope)
+            .compile_list(&parts, &keys, &scope)
             .map_err(|error| blank_for_clients(error.into(), request))
     }
 }

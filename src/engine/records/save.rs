@@ -158,8 +158,7 @@ async fn check_relations(
         let Some(options) = field.as_relation() else {
             continue;
         };
-        if errors.contains(&field.name) || record.original(&field.name) == record.get(&field.name)
-        {
+        if errors.contains(&field.name) || record.original(&field.name) == record.get(&field.name) {
             continue;
         }
         let value = record.get(&field.name);

@@ -10,9 +10,7 @@ use crate::base::id;
 use crate::engine::files::StoredUploads;
 use crate::engine::hooks::Op;
 use crate::engine::{Engine, Error, RequestInfo};
-use crate::model::{
-    Collection, FieldError, FieldErrors, FieldKind, Record, Schema, Upload, Value,
-};
+use crate::model::{Collection, FieldError, FieldErrors, FieldKind, Record, Schema, Upload, Value};
 use crate::store::search::Condition;
 use crate::store::{Conn, Tx, records};
 
@@ -505,9 +503,7 @@ fn check_writable(
         return Err(Error::bad_request("Unsupported collection type."));
     }
     if rule.is_none() && !request.is_superuser() {
-        return Err(Error::forbidden(
-            "Only superusers can perform this action.",
-        ));
+        return Err(Error::forbidden("Only superusers can perform this action."));
     }
     Ok(())
 }

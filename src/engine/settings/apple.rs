@@ -146,6 +146,9 @@ ljwKgYCUlP7fKRHcNbhcSmE9LfLk6krvvsfHn3y9/+JMhWZSNB2tbPJ1\n";
             private_key: format!("{KEY_START}\nAAAA\n{KEY_END}"),
             ..form()
         };
-        assert!(matches!(form.sign(DateTime::now()), Err(Error::BadRequest(_))));
+        assert!(matches!(
+            form.sign(DateTime::now()),
+            Err(Error::BadRequest(_))
+        ));
     }
 }

@@ -28,8 +28,8 @@ impl StorageProbe {
     /// `Validation` for another name, `BadRequest` when the storage is not S3 or cannot be tried.
     pub async fn run(&self, engine: &Engine) -> Result<(), Error> {
         const FAILED: &str = "Failed to test the S3 filesystem.";
-        let name =
-            required(&self.filesystem).or_else(|| in_list(&self.filesystem, &["storage", "backups"]));
+        let name = required(&self.filesystem)
+            .or_else(|| in_list(&self.filesystem, &["storage", "backups"]));
         all([("filesystem", name)])
             .into_result()
             .map_err(|fields| Error::validation(FAILED, fields))?;
@@ -44,7 +44,9 @@ impl StorageProbe {
         } else {
             "S3 storage filesystem is not enabled."
         };
-        Err(Error::bad_request(format!("{FAILED} Raw error: \n{reason}")))
+        Err(Error::bad_request(format!(
+            "{FAILED} Raw error: \n{reason}"
+        )))
     }
 }
 
