@@ -633,7 +633,9 @@ async fn list_sql(conn: &mut Conn, query: &ListQuery<'_>) -> Result<Option<Sql>,
     let pieces = &mut select.pieces;
     if !query.collection.is_view() {
         if pieces.order.is_empty() && pieces.joined && !pieces.distinct {
-            pieces.order.push_str(joined_order(conn, query.collection, &texts).await?);
+            pieces
+                .order
+                .push_str(joined_order(conn, query.collection, &texts).await?);
         } else if pieces.unordered {
             // Sets that were worked out first may put the rows in another order than that of the table.
             if !pieces.order.is_empty() {
