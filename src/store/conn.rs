@@ -393,14 +393,20 @@ async fn last_change<'q>(
     raw: &mut SqliteConnection,
     query: impl Execute<'q, sqlx::Sqlite> + 'q,
 ) -> Result<u64, sqlx::Error> {
-    let mut results = raw.fetch_many(query);
-    let mut changes = 0;
-    while let Some(result) = results.try_next().await? {
-        if let Either::Left(done) = result {
-            changes = done.rows_affected();
+    let mut changes = None;
+    {
+        let mut results = raw.fetch_many(query);
+        while let Some(result) = results.try_next().await? {
+            if let Either::Left(done) = result {
+                changes = Some(done.rows_affected());
+            }
         }
     }
-    Ok(changes)
+    match changes {
+        Some(changes) => Ok(changes),
+        // Either there was nothing to run, or the thread of the connection is gone.
+        None => raw.ping().await.map(|()| 0),
+    }
 }
 
 /// The rows of all statements of a text. A connection whose thread died ends the stream early, without an error.
