@@ -9,6 +9,8 @@ mod dialect;
 mod error;
 mod handle;
 pub mod logs;
+#[cfg(test)]
+mod measurements;
 pub mod migrations;
 mod options;
 pub mod params;
