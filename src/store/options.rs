@@ -42,7 +42,7 @@ impl StoreOptions {
             readers: (cores * 4).clamp(8, 64),
             query_timeout: Duration::from_secs(30),
             cache_kib: 8 * 1024,
-            mmap_bytes: 256 * 1024 * 1024,
+            mmap_bytes: 0,
         }
     }
 
