@@ -39,7 +39,10 @@ pub(crate) async fn becomes<T: PartialEq + std::fmt::Debug>(expected: &T, look: 
         if seen == *expected {
             return;
         }
-        assert!(started.elapsed() < DEADLINE, "still {seen:?}, not {expected:?}");
+        assert!(
+            started.elapsed() < DEADLINE,
+            "still {seen:?}, not {expected:?}"
+        );
         tokio::time::sleep(Duration::from_millis(2)).await;
     }
 }
