@@ -21,6 +21,7 @@ pub mod records;
 mod rows;
 mod scan;
 pub mod search;
+mod select;
 mod sql;
 pub mod tables;
 mod texts;
