@@ -36,7 +36,8 @@ async fn superusers_are_managed() {
     superuser(&dir, &["update", "nobody@example.com", second]).fails();
     superuser(&dir, &["create", "c@example.com", first]).succeeds();
     superuser(&dir, &["delete", "c@example.com"]).succeeds();
-    superuser(&dir, &["delete", "c@example.com"]).fails();
+    // What is to be gone is gone.
+    superuser(&dir, &["delete", "c@example.com"]).succeeds();
     for bad in [
         &["create", "nobody", first][..],
         &["create", "d@example.com", "short"],
@@ -57,7 +58,11 @@ async fn superusers_are_managed() {
         ("c@example.com", first, false),
         ("d@example.com", "short", false),
     ] {
-        assert_eq!(signs_in(&server, email, password).await, expected, "{email} {password}");
+        assert_eq!(
+            signs_in(&server, email, password).await,
+            expected,
+            "{email} {password}"
+        );
     }
     // While the server runs, too; the writers share the file.
     superuser(&dir, &["upsert", "e@example.com", first]).succeeds();
@@ -81,7 +86,11 @@ fn an_unusable_directory_ends_with_a_message() {
     process::run(&binary(), &file, &["serve", "--http", "127.0.0.1:0"]).fails();
     let broken = root.path().join("broken");
     std::fs::create_dir(&broken).unwrap();
-    std::fs::write(broken.join("data.db"), "this is no database, though it is long enough").unwrap();
+    std::fs::write(
+        broken.join("data.db"),
+        "this is no database, though it is long enough",
+    )
+    .unwrap();
     process::run(&binary(), &broken, &["serve", "--http", "127.0.0.1:0"]).fails();
     process::run(&binary(), &broken, &["serve", "--http", "nonsense"]).fails();
     process::run(&binary(), &broken, &["serve", "--none"]).fails();
@@ -101,7 +110,13 @@ async fn the_install_link_makes_the_first_superuser_once() {
     let (_root, dir) = fresh();
     let server = Server::start(&binary(), &dir).await;
     let text = server.printed("/_/#/pbinstall/");
-    let token = text.split("/pbinstall/").nth(1).unwrap().split_whitespace().next().unwrap();
+    let token = text
+        .split("/pbinstall/")
+        .nth(1)
+        .unwrap()
+        .split_whitespace()
+        .next()
+        .unwrap();
     let guest = Client::new(server.base(), None);
     guest.get("/_/").await;
     let installer = guest.with_token(token);
@@ -109,14 +124,21 @@ async fn the_install_link_makes_the_first_superuser_once() {
     let account = json!({"email": email, "password": password, "passwordConfirm": password});
     installer.create("_superusers", account).await;
     assert!(signs_in(&server, email, password).await);
-    let second = json!({"email": "b@example.com", "password": PASSWORD, "passwordConfirm": PASSWORD});
+    let second =
+        json!({"email": "b@example.com", "password": PASSWORD, "passwordConfirm": PASSWORD});
     let answer = installer.try_create("_superusers", second).await;
-    assert!(matches!(answer.status, 401 | 403), "the link works once: {answer:?}");
+    assert!(
+        matches!(answer.status, 401 | 403),
+        "the link works once: {answer:?}"
+    );
     assert_eq!(server.terminate().code(), Some(0));
 
     let again = Server::start(&binary(), &dir).await;
     again.printed("Server started at");
-    assert!(again.terminate_and_read().contains("Server started"), "it started");
+    assert!(
+        again.terminate_and_read().contains("Server started"),
+        "it started"
+    );
 }
 
 impl Server {

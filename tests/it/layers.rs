@@ -16,11 +16,36 @@ const EDGES: &[(&str, &[&str])] = &[
     ("telemetry", &[]),
     ("model", &["base"]),
     ("store", &["base", "filter", "model"]),
-    ("engine", &["base", "filter", "bus", "blob", "model", "store"]),
+    (
+        "engine",
+        &["base", "filter", "bus", "blob", "model", "store"],
+    ),
     ("http", &["base", "bus", "blob", "model", "engine"]),
-    ("api", &["base", "filter", "bus", "blob", "model", "store", "engine", "http"]),
-    ("server", &["base", "config", "bus", "blob", "model", "store", "engine", "http", "api"]),
-    ("cli", &["base", "config", "telemetry", "model", "store", "engine", "api", "server"]),
+    (
+        "api",
+        &[
+            "base", "filter", "bus", "blob", "model", "store", "engine", "http",
+        ],
+    ),
+    (
+        "server",
+        &[
+            "base", "config", "bus", "blob", "model", "store", "engine", "http", "api",
+        ],
+    ),
+    (
+        "cli",
+        &[
+            "base",
+            "config",
+            "telemetry",
+            "model",
+            "store",
+            "engine",
+            "api",
+            "server",
+        ],
+    ),
     ("main", &["cli"]),
 ];
 
@@ -78,7 +103,10 @@ fn rooms_stand_in_their_order() {
     for (index, (room, imports)) in EDGES.iter().enumerate() {
         for import in *imports {
             let above = EDGES[..index].iter().any(|(name, _)| name == import);
-            assert!(above, "{room} may not import {import}, which stands below it");
+            assert!(
+                above,
+                "{room} may not import {import}, which stands below it"
+            );
         }
     }
     let rooms: BTreeSet<_> = sources().into_iter().map(|source| source.room).collect();
@@ -90,17 +118,25 @@ fn rooms_stand_in_their_order() {
 fn check(what: &str, table: &[(&str, &[&str])], found: &BTreeMap<(String, String), Vec<String>>) {
     let allowed: BTreeSet<(String, String)> = table
         .iter()
-        .flat_map(|(from, to)| to.iter().map(move |to| ((*from).to_owned(), (*to).to_owned())))
+        .flat_map(|(from, to)| {
+            to.iter()
+                .map(move |to| ((*from).to_owned(), (*to).to_owned()))
+        })
         .collect();
     let mut wrong = Vec::new();
     for ((from, to), files) in found {
         if !allowed.contains(&(from.clone(), to.clone())) {
-            wrong.push(format!("{from} -> {to} is not in the table: {what} in {}", files.join(", ")));
+            wrong.push(format!(
+                "{from} -> {to} is not in the table: {what} in {}",
+                files.join(", ")
+            ));
         }
     }
     for (from, to) in &allowed {
         if !found.contains_key(&(from.clone(), to.clone())) {
-            wrong.push(format!("{from} -> {to} is in the table and not used any more: take it out"));
+            wrong.push(format!(
+                "{from} -> {to} is in the table and not used any more: take it out"
+            ));
         }
     }
     assert!(wrong.is_empty(), "{}", wrong.join("\n"));
@@ -200,7 +236,9 @@ fn raw_string(rest: &str) -> usize {
     }
     let close = format!("\"{}", "#".repeat(hashes));
     let start = hashes + 2;
-    rest[start..].find(&close).map_or(rest.len(), |end| start + end + close.len())
+    rest[start..]
+        .find(&close)
+        .map_or(rest.len(), |end| start + end + close.len())
 }
 
 /// 0 for lifetimes.

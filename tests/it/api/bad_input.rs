@@ -5,11 +5,15 @@ use serde_json::{Value, json};
 
 use crate::support::fields::{bool, field, file, json_field, number, open, relation, select, text};
 use crate::support::raw::Raw;
-use crate::support::{Client, TestApp, records};
+use crate::support::{Client, TestApp, is_peer, records};
 
 /// A collection with a field of every type, and one record.
 async fn things(app: &TestApp) -> String {
-    let users = app.superuser().get("/api/collections/users").await.expect(200);
+    let users = app
+        .superuser()
+        .get("/api/collections/users")
+        .await
+        .expect(200);
     let fields = [
         text("text"),
         field("editor", "editor", json!({})),
@@ -29,7 +33,9 @@ async fn things(app: &TestApp) -> String {
         field("password", "password", json!({})),
     ];
     app.collection(open("things", fields)).await;
-    app.guest().create_id("things", json!({"text": "first"})).await
+    app.guest()
+        .create_id("things", json!({"text": "first"}))
+        .await
 }
 
 /// What must not change by bad input.
@@ -39,7 +45,11 @@ async fn state(app: &TestApp) -> Value {
     for collection in ["things", "users", "_superusers"] {
         state.push(root.list(collection, &[("sort", "id")]).await);
     }
-    state.push(root.get("/api/collections?perPage=500&sort=id").await.expect(200));
+    state.push(
+        root.get("/api/collections?perPage=500&sort=id")
+            .await
+            .expect(200),
+    );
     state.push(root.get("/api/settings").await.expect(200));
     Value::Array(state)
 }
@@ -49,10 +59,17 @@ async fn refused(app: &TestApp, requests: impl IntoIterator<Item = (String, Vec<
     let before = state(app).await;
     let token = app.superuser().token().to_owned();
     for (what, statuses, request) in requests {
-        for (who, request) in [("guest", request.clone()), ("superuser", request.header("Authorization", &token))] {
+        for (who, request) in [
+            ("guest", request.clone()),
+            ("superuser", request.header("Authorization", &token)),
+        ] {
             let answer = request.send(app.addr()).await;
-            let expected = statuses.contains(&answer.status) || who == "guest" && matches!(answer.status, 401 | 403);
-            assert!(expected, "{what} by a {who}: not {statuses:?} but {answer:?}");
+            let expected = statuses.contains(&answer.status)
+                || who == "guest" && matches!(answer.status, 401 | 403);
+            assert!(
+                expected,
+                "{what} by a {who}: not {statuses:?} but {answer:?}"
+            );
         }
     }
     let client = app.guest();
@@ -61,9 +78,26 @@ async fn refused(app: &TestApp, requests: impl IntoIterator<Item = (String, Vec<
 }
 
 const BROKEN_JSON: [&[u8]; 20] = [
-    b"{", b"}", b"{\"text\":}", b"{\"text\": \"a\"", b"{'text': 'a'}", b"{\"text\": \"a\",}", b"{\"text\" \"a\"}",
-    b"[]", b"[{\"text\": \"a\"}]", b"\"text\"", b"5", b"true", b"nul", b"\xff\xfe", b"{\"text\": \"\xff\"}",
-    b"{\"text\": \"\\ud800\\x\"}", b"{\"number\": 01}", b"{\"number\": 1e}", b"{\"text\": \"\x01\"}", b"\x00",
+    b"{",
+    b"}",
+    b"{\"text\":}",
+    b"{\"text\": \"a\"",
+    b"{'text': 'a'}",
+    b"{\"text\": \"a\",}",
+    b"{\"text\" \"a\"}",
+    b"[]",
+    b"[{\"text\": \"a\"}]",
+    b"\"text\"",
+    b"5",
+    b"true",
+    b"nul",
+    b"\xff\xfe",
+    b"{\"text\": \"\xff\"}",
+    b"{\"text\": \"\\ud800\\x\"}",
+    b"{\"number\": 01}",
+    b"{\"number\": 1e}",
+    b"{\"text\": \"\x01\"}",
+    b"\x00",
 ];
 
 #[tokio::test]
@@ -77,7 +111,10 @@ async fn broken_json_is_refused() {
         ("POST", "/api/collections".to_owned()),
         ("PATCH", "/api/collections/things".to_owned()),
         ("PUT", "/api/collections/import".to_owned()),
-        ("POST", "/api/collections/users/auth-with-password".to_owned()),
+        (
+            "POST",
+            "/api/collections/users/auth-with-password".to_owned(),
+        ),
         ("POST", "/api/realtime".to_owned()),
         ("PATCH", "/api/settings".to_owned()),
     ] {
@@ -95,7 +132,11 @@ async fn deep_and_huge_bodies_are_refused() {
     things(&app).await;
     let post = || Raw::new("POST", records("things"));
     let deep = |open: &str, close: &str, depth: usize| {
-        format!("{{\"json\": {}1{}}}", open.repeat(depth), close.repeat(depth))
+        format!(
+            "{{\"json\": {}1{}}}",
+            open.repeat(depth),
+            close.repeat(depth)
+        )
     };
     let huge = 48 << 20;
     let mut requests: Vec<(String, Vec<u16>, Raw)> = Vec::new();
@@ -108,44 +149,94 @@ async fn deep_and_huge_bodies_are_refused() {
         requests.push((what.to_owned(), vec![400], post().json(body)));
     }
     let padded = format!("{{\"text\": \"{}\"}}", "x".repeat(huge));
-    requests.push(("a huge text".to_owned(), vec![400, 413], post().json(padded)));
+    requests.push((
+        "a huge text".to_owned(),
+        vec![400, 413],
+        post().json(padded),
+    ));
     requests.push((
         "a huge length".to_owned(),
         vec![400, 413],
-        post().header("Content-Type", "application/json").header("Content-Length", "99999999999"),
+        post()
+            .header("Content-Type", "application/json")
+            .header("Content-Length", "99999999999"),
     ));
-    let long_name = format!("{{\"{}\": 1, \"text\": 5, \"number\": {}}}", "k".repeat(1 << 20), "9".repeat(100_000));
+    let long_name = format!(
+        "{{\"{}\": 1, \"text\": 5, \"number\": {}}}",
+        "k".repeat(1 << 20),
+        "9".repeat(100_000)
+    );
     let answer = post().json(long_name).send(app.addr()).await;
     assert!(answer.status < 500, "{answer:?}");
     let sign_in = Raw::new("POST", "/api/collections/users/auth-with-password");
-    let secret = format!("{{\"identity\": \"ann@example.com\", \"password\": \"{}\"}}", "p".repeat(3 << 20));
-    requests.push(("a huge password".to_owned(), vec![400, 413], sign_in.json(secret)));
+    let secret = format!(
+        "{{\"identity\": \"ann@example.com\", \"password\": \"{}\"}}",
+        "p".repeat(3 << 20)
+    );
+    requests.push((
+        "a huge password".to_owned(),
+        vec![400, 413],
+        sign_in.json(secret),
+    ));
     if answer.status == 200 {
         let made = answer.json();
-        app.superuser().delete(&format!("{}/{}", records("things"), made["id"].as_str().unwrap())).await;
+        app.superuser()
+            .delete(&format!(
+                "{}/{}",
+                records("things"),
+                made["id"].as_str().unwrap()
+            ))
+            .await;
     }
     refused(&app, requests).await;
 }
 
 #[tokio::test]
 async fn broken_forms_are_refused() {
+    if is_peer() {
+        return; // it takes some of these for empty forms
+    }
     let app = TestApp::new().start().await;
     things(&app).await;
     let kind = "multipart/form-data; boundary=b";
     let part = |head: &str, content: &str| format!("--b\r\n{head}\r\n\r\n{content}\r\n--b--\r\n");
     let named = "Content-Disposition: form-data; name=";
     let cases = [
-        ("no boundary", "multipart/form-data", part(&format!("{named}\"text\""), "a")),
-        ("another boundary", "multipart/form-data; boundary=c", part(&format!("{named}\"text\""), "a")),
+        (
+            "no boundary",
+            "multipart/form-data",
+            part(&format!("{named}\"text\""), "a"),
+        ),
+        (
+            "another boundary",
+            "multipart/form-data; boundary=c",
+            part(&format!("{named}\"text\""), "a"),
+        ),
         ("no end", kind, format!("--b\r\n{named}\"text\"\r\n\r\na")),
         ("cut in the head", kind, format!("--b\r\n{named}")),
-        ("a broken payload", kind, part(&format!("{named}\"@jsonPayload\""), "{\"text\":")),
-        ("a payload that is no object", kind, part(&format!("{named}\"@jsonPayload\""), "[1]")),
+        (
+            "a broken payload",
+            kind,
+            part(&format!("{named}\"@jsonPayload\""), "{\"text\":"),
+        ),
+        (
+            "a payload that is no object",
+            kind,
+            part(&format!("{named}\"@jsonPayload\""), "[1]"),
+        ),
         ("nonsense", kind, "nonsense".to_owned()),
-        ("a file without end", kind, format!("--b\r\n{named}\"file\"; filename=\"a.txt\"\r\n\r\nabc")),
+        (
+            "a file without end",
+            kind,
+            format!("--b\r\n{named}\"file\"; filename=\"a.txt\"\r\n\r\nabc"),
+        ),
     ];
     let requests = cases.map(|(what, kind, body)| {
-        (what.to_owned(), vec![400], Raw::new("POST", records("things")).body(kind, body))
+        (
+            what.to_owned(),
+            vec![400],
+            Raw::new("POST", records("things")).body(kind, body),
+        )
     });
     refused(&app, requests).await;
 }
@@ -175,13 +266,27 @@ async fn values_of_the_wrong_type_do_no_harm() {
     let mut made = guest.count("things").await;
     for name in FIELDS {
         for value in &odd {
-            for key in [name.to_owned(), format!("{name}+"), format!("{name}-"), format!("+{name}")] {
-                let answer = guest.try_create("things", json!({key.as_str(): value})).await;
-                assert!(matches!(answer.status, 200 | 400), "{key} = {value}: {answer:?}");
+            for key in [
+                name.to_owned(),
+                format!("{name}+"),
+                format!("{name}-"),
+                format!("+{name}"),
+            ] {
+                let answer = guest
+                    .try_create("things", json!({key.as_str(): value}))
+                    .await;
+                assert!(
+                    matches!(answer.status, 200 | 400),
+                    "{key} = {value}: {answer:?}"
+                );
                 made += u64::from(answer.status == 200);
                 if answer.status == 200 {
                     let id = answer.json()["id"].as_str().unwrap().to_owned();
-                    assert_eq!(guest.view("things", &id).await, answer.json(), "{key} = {value}");
+                    assert_eq!(
+                        guest.view("things", &id).await,
+                        answer.json(),
+                        "{key} = {value}"
+                    );
                 }
             }
         }
@@ -191,8 +296,24 @@ async fn values_of_the_wrong_type_do_no_harm() {
 }
 
 pub(super) const FIELDS: [&str; 18] = [
-    "id", "text", "editor", "number", "bool", "email", "url", "date", "one", "many", "json", "file", "files", "author",
-    "readers", "place", "password", "collectionName",
+    "id",
+    "text",
+    "editor",
+    "number",
+    "bool",
+    "email",
+    "url",
+    "date",
+    "one",
+    "many",
+    "json",
+    "file",
+    "files",
+    "author",
+    "readers",
+    "place",
+    "password",
+    "collectionName",
 ];
 
 #[tokio::test]
@@ -223,7 +344,11 @@ async fn paths_to_nothing_are_not_found() {
         "/api/collections/things/records/..%2f..%2f..%2fdata.db",
         "/none/../../etc/passwd",
     ] {
-        requests.push((path.to_owned(), vec![301, 307, 308, 400, 404], Raw::new("GET", path)));
+        requests.push((
+            path.to_owned(),
+            vec![301, 307, 308, 400, 404],
+            Raw::new("GET", path),
+        ));
     }
     let record = format!("{}/{id}", records("things"));
     for (method, path) in [
@@ -235,7 +360,11 @@ async fn paths_to_nothing_are_not_found() {
         ("TRACE", "/api/health"),
         ("BREW", "/api/health"),
     ] {
-        requests.push((format!("{method} {path}"), vec![400, 404, 405], Raw::new(method, path)));
+        requests.push((
+            format!("{method} {path}"),
+            vec![400, 404, 405],
+            Raw::new(method, path),
+        ));
     }
     refused(&app, requests).await;
 }
@@ -279,10 +408,20 @@ async fn odd_queries_are_refused_or_ignored() {
         "filter[]=1&filter[a]=2",
         "filter=text=1&filter=text=2",
     ] {
-        for path in [records("things"), "/api/collections".to_owned(), "/api/health".to_owned()] {
+        for path in [
+            records("things"),
+            "/api/collections".to_owned(),
+            "/api/health".to_owned(),
+        ] {
             let path = format!("{path}?{query}");
-            let answer = Raw::new("GET", &path).header("Authorization", &token).send(app.addr()).await;
-            assert!(matches!(answer.status, 200 | 400 | 414), "{path}: {answer:?}");
+            let answer = Raw::new("GET", &path)
+                .header("Authorization", &token)
+                .send(app.addr())
+                .await;
+            assert!(
+                matches!(answer.status, 200 | 400 | 414),
+                "{path}: {answer:?}"
+            );
         }
     }
     assert_eq!(state(&app).await, before);
@@ -310,22 +449,40 @@ async fn odd_headers_do_no_harm() {
         ("If-Modified-Since", b"never"),
         ("Content-Type", b"\xff"),
     ] {
-        let answer = Raw::new("GET", records("things")).header(name, value).send(app.addr()).await;
-        assert!(matches!(answer.status, 200 | 400 | 431), "{name}: {answer:?}");
+        let answer = Raw::new("GET", records("things"))
+            .header(name, value)
+            .send(app.addr())
+            .await;
+        assert!(
+            matches!(answer.status, 200 | 400 | 431),
+            "{name}: {answer:?}"
+        );
     }
-    for kind in ["", "text/plain", "application/xml", "application/json; charset=latin1", "x", "multipart/mixed"] {
+    for kind in [
+        "",
+        "text/plain",
+        "application/xml",
+        "application/json; charset=latin1",
+        "x",
+        "multipart/mixed",
+    ] {
         let request = Raw::new("POST", records("things")).body(kind, "{\"text\": \"a\"}");
         let answer = request.send(app.addr()).await;
-        assert!(matches!(answer.status, 200 | 400 | 415), "{kind}: {answer:?}");
+        assert!(
+            matches!(answer.status, 200 | 400 | 415),
+            "{kind}: {answer:?}"
+        );
     }
     assert!(knows_its_own_id(&app.guest()).await);
 }
 
 /// A sound request id is echoed.
 async fn knows_its_own_id(client: &Client) -> bool {
-    let request = client.request(reqwest::Method::GET, "/api/health").header("X-Request-ID", "abc-1");
+    let request = client
+        .request(reqwest::Method::GET, "/api/health")
+        .header("X-Request-ID", "abc-1");
     let answer = client.send(request).await;
-    crate::support::is_peer() || answer.header("x-request-id") == "abc-1"
+    is_peer() || answer.header("x-request-id") == "abc-1"
 }
 
 #[tokio::test]
@@ -335,10 +492,20 @@ async fn a_connection_outlives_a_refused_body() {
     // With keep-alive, as clients usually have: what follows a refused request must not be read as part of it.
     let http = reqwest::Client::new();
     let url = format!("{}{}", app.base(), records("things"));
-    for body in [vec![b'['; 1 << 20], b"{\"text\": \"a\"}".to_vec(), vec![b'x'; 100], b"{\"text\": \"b\"}".to_vec()] {
+    for body in [
+        vec![b'['; 1 << 20],
+        b"{\"text\": \"a\"}".to_vec(),
+        vec![b'x'; 100],
+        b"{\"text\": \"b\"}".to_vec(),
+    ] {
         let sound = body.starts_with(b"{");
-        let request = http.post(&url).header("Content-Type", "application/json").body(body);
-        let answer = crate::support::in_time("an answer", request.send()).await.unwrap();
+        let request = http
+            .post(&url)
+            .header("Content-Type", "application/json")
+            .body(body);
+        let answer = crate::support::in_time("an answer", request.send())
+            .await
+            .unwrap();
         assert_eq!(answer.status().as_u16(), if sound { 200 } else { 400 });
         answer.bytes().await.unwrap();
     }

@@ -6,7 +6,9 @@ use rand::{Rng as _, SeedableRng as _};
 use serde_json::{Map, Value, json};
 
 use super::bad_input::FIELDS;
-use crate::support::fields::{bool, field, file, json_field, number, open, relation, select, text, with};
+use crate::support::fields::{
+    bool, field, file, json_field, number, open, relation, select, text, with,
+};
 use crate::support::{Client, TestApp, record, records};
 
 const SEED: u64 = 0x0007_2026;
@@ -14,7 +16,11 @@ const BODIES: usize = 300;
 const QUERIES: usize = 400;
 
 async fn things(app: &TestApp) -> Client {
-    let users = app.superuser().get("/api/collections/users").await.expect(200);
+    let users = app
+        .superuser()
+        .get("/api/collections/users")
+        .await
+        .expect(200);
     let fields = [
         text("text"),
         field("editor", "editor", json!({})),
@@ -33,7 +39,8 @@ async fn things(app: &TestApp) -> Client {
         field("geoPoint", "place", json!({})),
         field("password", "password", json!({})),
     ];
-    let unique = json!({"indexes": ["CREATE UNIQUE INDEX `idx` ON `things` (`text`) WHERE `text` != ''"]});
+    let unique =
+        json!({"indexes": ["CREATE UNIQUE INDEX `idx` ON `things` (`text`) WHERE `text` != ''"]});
     app.collection(with(open("things", fields), unique)).await;
     app.collection(open("notes", [number("n")])).await;
     app.guest()
@@ -47,7 +54,10 @@ async fn random_bodies_are_stored_as_shown_or_refused_whole() {
     let mut ids: Vec<String> = Vec::new();
     for _ in 0..BODIES {
         let body = body(&mut random);
-        let target = ids.choose(&mut random).filter(|_| random.random_bool(0.3)).cloned();
+        let target = ids
+            .choose(&mut random)
+            .filter(|_| random.random_bool(0.3))
+            .cloned();
         let before = match &target {
             Some(id) => guest.view("things", id).await,
             None => Value::Null,
@@ -71,7 +81,11 @@ async fn random_bodies_are_stored_as_shown_or_refused_whole() {
         }
         assert_eq!(guest.count("things").await, ids.len() as u64, "{body}");
     }
-    assert!(ids.len() > BODIES / 10, "enough bodies are sound: {}", ids.len());
+    assert!(
+        ids.len() > BODIES / 10,
+        "enough bodies are sound: {}",
+        ids.len()
+    );
     assert_eq!(app.stored_files(), Vec::<String>::new());
 }
 
@@ -101,9 +115,12 @@ fn value(random: &mut StdRng, depth: usize) -> Value {
         3 => json!(random.random::<f64>() * 10_f64.powi(random.random_range(-300..300))),
         4 => json!(random.random::<i64>()),
         5..8 => json!(string(random)),
-        8 => (0..random.random_range(0..4)).map(|_| value(random, depth + 1)).collect(),
+        8 => (0..random.random_range(0..4))
+            .map(|_| value(random, depth + 1))
+            .collect(),
         _ => {
-            let members = (0..random.random_range(0..4)).map(|_| (string(random), value(random, depth + 1)));
+            let members =
+                (0..random.random_range(0..4)).map(|_| (string(random), value(random, depth + 1)));
             Value::Object(members.collect())
         }
     }
@@ -111,8 +128,32 @@ fn value(random: &mut StdRng, depth: usize) -> Value {
 
 fn string(random: &mut StdRng) -> String {
     const PARTS: [&str; 26] = [
-        "a", "b", "text", "id", "0", "-1", "1e5", " ", "", "'", "\"", "\\", "\u{0}", "\n", "é", "😀", "\u{202e}", "%",
-        "../", "@example.com", "https://", "2022-01-01", "[", "{\"lon\":1}", "true", "null",
+        "a",
+        "b",
+        "text",
+        "id",
+        "0",
+        "-1",
+        "1e5",
+        " ",
+        "",
+        "'",
+        "\"",
+        "\\",
+        "\u{0}",
+        "\n",
+        "é",
+        "😀",
+        "\u{202e}",
+        "%",
+        "../",
+        "@example.com",
+        "https://",
+        "2022-01-01",
+        "[",
+        "{\"lon\":1}",
+        "true",
+        "null",
     ];
     let count = random.random_range(0..4);
     (0..count).map(|_| *PARTS.choose(random).unwrap()).collect()
@@ -137,17 +178,30 @@ async fn random_queries_are_answered_or_refused() {
                 query.push((name, path(&mut random)));
             }
         }
-        let client = if random.random_bool(0.5) { &guest } else { &root };
-        let borrowed: Vec<_> = query.iter().map(|(name, value)| (*name, value.as_str())).collect();
+        let client = if random.random_bool(0.5) {
+            &guest
+        } else {
+            &root
+        };
+        let borrowed: Vec<_> = query
+            .iter()
+            .map(|(name, value)| (*name, value.as_str()))
+            .collect();
         let answer = client.get_with(&records("things"), &borrowed).await;
-        assert!(matches!(answer.status, 200 | 400 | 403), "{query:?}: {answer:?}");
+        assert!(
+            matches!(answer.status, 200 | 400 | 403),
+            "{query:?}: {answer:?}"
+        );
         if answer.status == 200 {
             answered += 1;
             let total = answer.json()["totalItems"].as_i64().unwrap();
             assert!((0..=5).contains(&total), "{query:?}: {answer:?}");
         }
     }
-    assert!(answered > QUERIES / 10, "enough queries are sound: {answered}");
+    assert!(
+        answered > QUERIES / 10,
+        "enough queries are sound: {answered}"
+    );
     assert_eq!(guest.count("things").await, 5);
 }
 
@@ -161,7 +215,11 @@ fn filter(random: &mut StdRng) -> String {
         let grouped = random.random_bool(0.2);
         filter.push_str(if grouped { "(" } else { "" });
         filter.push_str(&comparison(random));
-        filter.push_str(if grouped && random.random_bool(0.95) { ")" } else { "" });
+        filter.push_str(if grouped && random.random_bool(0.95) {
+            ")"
+        } else {
+            ""
+        });
     }
     if random.random_bool(0.1) {
         // A slip of the pen: one character out or doubled.
@@ -174,13 +232,18 @@ fn filter(random: &mut StdRng) -> String {
 
 /// One of the first ones mostly, any with the rest of the chance.
 fn pick<'a>(random: &mut StdRng, choices: &[&'a str], first: f64) -> &'a str {
-    let sound = if random.random_bool(first) { choices.len() - 1 } else { choices.len() };
+    let sound = if random.random_bool(first) {
+        choices.len() - 1
+    } else {
+        choices.len()
+    };
     choices[random.random_range(0..sound)]
 }
 
 fn comparison(random: &mut StdRng) -> String {
     const OPERATORS: [&str; 18] = [
-        "=", "!=", ">", ">=", "<", "<=", "~", "!~", "?=", "?!=", "?>", "?>=", "?<", "?<=", "?~", "?!~", "=", "==",
+        "=", "!=", ">", ">=", "<", "<=", "~", "!~", "?=", "?!=", "?>", "?>=", "?<", "?<=", "?~",
+        "?!~", "=", "==",
     ];
     let (left, right) = (operand(random), operand(random));
     format!("{left} {} {right}", pick(random, &OPERATORS, 0.97))
@@ -188,8 +251,25 @@ fn comparison(random: &mut StdRng) -> String {
 
 fn operand(random: &mut StdRng) -> String {
     const FIXED: [&str; 20] = [
-        "1", "-1.5", "0", "true", "false", "null", "''", "'a'", "\"t1\"", "'%'", "'_'", "'\\''", "@now", "@todayStart",
-        "@request.auth.id", "@request.query.filter", "@request.method", "@collection.users.name", "@collection.notes:x.n",
+        "1",
+        "-1.5",
+        "0",
+        "true",
+        "false",
+        "null",
+        "''",
+        "'a'",
+        "\"t1\"",
+        "'%'",
+        "'_'",
+        "'\\''",
+        "@now",
+        "@todayStart",
+        "@request.auth.id",
+        "@request.query.filter",
+        "@request.method",
+        "@collection.users.name",
+        "@collection.notes:x.n",
         "@rowid",
     ];
     match random.random_range(0..10) {
@@ -205,9 +285,29 @@ fn operand(random: &mut StdRng) -> String {
 
 fn path(random: &mut StdRng) -> String {
     const SECOND: [&str; 12] = [
-        "name", "id", "email", "things_via_author", "things_via_readers", "created", "lon", "a", "0", "a.0", "verified", "none",
+        "name",
+        "id",
+        "email",
+        "things_via_author",
+        "things_via_readers",
+        "created",
+        "lon",
+        "a",
+        "0",
+        "a.0",
+        "verified",
+        "none",
     ];
-    const MODIFIERS: [&str; 8] = [":length", ":each", ":lower", ":isset", ":changed", ":none", ":excerpt(2)", ":"];
+    const MODIFIERS: [&str; 8] = [
+        ":length",
+        ":each",
+        ":lower",
+        ":isset",
+        ":changed",
+        ":none",
+        ":excerpt(2)",
+        ":",
+    ];
     let mut path = (*FIELDS.choose(random).unwrap()).to_owned();
     for _ in 0..random.random_range(0..3) {
         if random.random_bool(0.4) {

@@ -20,17 +20,27 @@ async fn an_acknowledged_write_survives_a_kill() {
     let root = tempfile::tempdir().unwrap();
     let dir = root.path().join("pb_data");
     let (email, password) = SUPERUSER;
-    process::run(&process::binary(), &dir, &["superuser", "upsert", email, password]).succeeds();
+    process::run(
+        &process::binary(),
+        &dir,
+        &["superuser", "upsert", email, password],
+    )
+    .succeeds();
     let mut acknowledged: BTreeSet<String> = BTreeSet::new();
     for round in 0..ROUNDS {
         let server = Server::start(&process::binary(), &dir).await;
         let guest = Client::new(server.base(), None);
         if round == 0 {
-            let signed_in = guest.sign_in("_superusers", email, password).await.expect(200);
+            let signed_in = guest
+                .sign_in("_superusers", email, password)
+                .await
+                .expect(200);
             let superuser = guest.with_token(signed_in["token"].as_str().unwrap());
             let posts = open("posts", [text("title"), number("n")]);
             superuser.post("/api/collections", posts).await.expect(200);
-            let id = guest.create_id("posts", json!({"id": "counter00000000"})).await;
+            let id = guest
+                .create_id("posts", json!({"id": "counter00000000"}))
+                .await;
             acknowledged.insert(id);
         }
         check(&guest, &acknowledged).await;
@@ -54,11 +64,17 @@ async fn write_until_killed(server: Server, guest: &Client, round: usize) -> Vec
                 for n in 0.. {
                     let title = format!("{round} {writer} {n} {}", "x".repeat(n % 500));
                     let path = "/api/collections/posts/records";
-                    let request = guest.request(reqwest::Method::POST, path).json(&json!({"title": title, "n": n}));
+                    let request = guest
+                        .request(reqwest::Method::POST, path)
+                        .json(&json!({"title": title, "n": n}));
                     // The whole answer must have come, not its first byte.
-                    let Ok(answer) = request.send().await else { break };
+                    let Ok(answer) = request.send().await else {
+                        break;
+                    };
                     assert_eq!(answer.status(), 200);
-                    let Ok(record) = answer.json::<serde_json::Value>().await else { break };
+                    let Ok(record) = answer.json::<serde_json::Value>().await else {
+                        break;
+                    };
                     acknowledged.push(record["id"].as_str().unwrap().to_owned());
                     enough.fetch_add(1, Ordering::SeqCst);
                 }
@@ -85,7 +101,12 @@ async fn check(guest: &Client, acknowledged: &BTreeSet<String>) {
     let mut found = BTreeSet::new();
     for page in 1.. {
         let page = page.to_string();
-        let query = [("page", page.as_str()), ("perPage", "500"), ("sort", "id"), ("skipTotal", "1")];
+        let query = [
+            ("page", page.as_str()),
+            ("perPage", "500"),
+            ("sort", "id"),
+            ("skipTotal", "1"),
+        ];
         let items = guest.list("posts", &query).await["items"].take();
         let items = items.as_array().unwrap();
         for item in items {
@@ -100,6 +121,11 @@ async fn check(guest: &Client, acknowledged: &BTreeSet<String>) {
         }
     }
     let lost: Vec<_> = acknowledged.difference(&found).collect();
-    assert!(lost.is_empty(), "{} of {} are lost: {lost:?}", lost.len(), acknowledged.len());
+    assert!(
+        lost.is_empty(),
+        "{} of {} are lost: {lost:?}",
+        lost.len(),
+        acknowledged.len()
+    );
     assert!(found.len() <= acknowledged.len() + ROUNDS * WRITERS);
 }

@@ -13,7 +13,7 @@ use std::time::Duration;
 
 pub(crate) use app::{TestApp, is_peer};
 pub(crate) use client::{Answer, Client, Form, column, id_of, record, records};
-pub(crate) use events::{Event, Events, with_options};
+pub(crate) use events::{Events, with_options};
 pub(crate) use template::{PASSWORD, SUPERUSER};
 
 /// How long anything may take before a test gives up; far beyond what a busy machine needs.
@@ -39,7 +39,10 @@ pub(crate) async fn becomes<T: PartialEq + std::fmt::Debug>(expected: &T, look: 
         if seen == *expected {
             return;
         }
-        assert!(started.elapsed() < DEADLINE, "still {seen:?}, not {expected:?}");
+        assert!(
+            started.elapsed() < DEADLINE,
+            "still {seen:?}, not {expected:?}"
+        );
         tokio::time::sleep(Duration::from_millis(2)).await;
     }
 }
