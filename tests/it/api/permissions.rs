@@ -133,3 +133,41 @@ async fn the_description_names_what_its_reader_may_reach() {
     assert!(there && schema.get("inner").is_some());
     assert!(described(&for_root, "secrets").0 && described(&for_root, "_superusers").0);
 }
+
+#[tokio::test]
+async fn every_route_is_described() {
+    if is_peer() {
+        return;
+    }
+    let app = TestApp::new().start().await;
+    let described = operations(&app).await;
+    let routes = routes();
+    assert!(routes.len() > 30, "{routes:?}");
+    let missing = routes.iter().filter(|route| !described.contains(route));
+    let missing: Vec<_> = missing
+        .map(|(method, path)| format!("{method} {path}"))
+        .collect();
+    assert!(missing.is_empty(), "not in the description: {missing:#?}");
+}
+
+/// Methods and paths as the files of `src/api` mount them: each path is followed by its methods.
+fn routes() -> Vec<(String, String)> {
+    let parts = r#"(?:resource|route)\(\s*"([^"]+)"|web::(get|post|put|patch|delete)\(\)"#;
+    let parts = regex::Regex::new(parts).unwrap();
+    let mut routes = Vec::new();
+    for source in crate::layers::sources_of("api") {
+        let mut path = String::new();
+        for part in parts.captures_iter(&source) {
+            match (part.get(1), part.get(2)) {
+                (Some(name), _) => path = format!("/api{}", name.as_str()),
+                // Imports share their pattern with the collections.
+                (_, Some(method)) if method.as_str() == "put" => {
+                    routes.push(("put".to_owned(), path.replace("{collection}", "import")));
+                }
+                (_, Some(method)) => routes.push((method.as_str().to_owned(), path.clone())),
+                _ => {}
+            }
+        }
+    }
+    routes
+}
