@@ -12,7 +12,7 @@ use super::storage::{Content, Entry, Metadata, NewBlob};
 use super::{BlobError, key, mime};
 
 /// Times a write is tried when its folder vanishes, because the last file in it is deleted at the same moment.
-const FOLDER_TRIES: usize = 5;
+const FOLDER_TRIES: usize = 20;
 /// Files up to this size are read when they are opened, which saves a second trip to the blocking threads.
 const AT_ONCE_BYTES: u64 = 64 * 1024;
 const COPY_BUFFER_BYTES: usize = 64 * 1024;
@@ -43,9 +43,11 @@ impl Local {
         let mut tries = 0;
         loop {
             tries += 1;
-            fs::create_dir_all(folder).map_err(BlobError::Io)?;
-            match put_in_folder(&path, &content, &new) {
-                Err(error) if is_folder_gone(&error, folder) && tries < FOLDER_TRIES => {}
+            let written =
+                fs::create_dir_all(folder).and_then(|()| put_in_folder(&path, &content, &new));
+            match written {
+                // The folder vanished after, or while, it was made.
+                Err(error) if is_race(&error) && tries < FOLDER_TRIES => {}
                 result => return result.map_err(BlobError::Io),
             }
         }
@@ -221,8 +223,9 @@ fn ignore_missing(result: io::Result<()>) -> Result<(), BlobError> {
     }
 }
 
-fn is_folder_gone(error: &io::Error, folder: &Path) -> bool {
-    error.kind() == io::ErrorKind::NotFound && !folder.exists()
+fn is_race(error: &io::Error) -> bool {
+    use io::ErrorKind::{AlreadyExists, NotFound};
+    matches!(error.kind(), NotFound | AlreadyExists)
 }
 
 /// Removes a file that was not finished.

@@ -9,9 +9,15 @@ pub mod collection;
 mod errors;
 pub mod field;
 mod pattern;
+#[cfg(test)]
+mod properties;
 mod record;
+#[cfg(test)]
+mod recorded;
 mod rules;
 mod schema;
+#[cfg(test)]
+mod tests;
 mod value;
 
 pub use collection::{

@@ -227,14 +227,15 @@ mod tests {
     }
 
     #[test]
-    fn transparent_pixels_do_not_darken_their_neighbours() {
+    fn transparent_pixels_do_not_colour_their_neighbours() {
         let image = RgbaImage::from_fn(400, 400, |x, _| match (x / 2) % 2 {
-            0 => Rgba([255, 255, 255, 255]),
-            _ => Rgba([0, 0, 0, 0]),
+            0 => Rgba([0, 0, 255, 255]),
+            _ => Rgba([255, 0, 0, 0]),
         });
         let (image, _) = made(&encoded(image, ImageFormat::Png), "image/png", "25x25");
-        let [red, _, _, alpha] = image.to_rgba8().get_pixel(12, 12).0;
-        assert!(red > 250 && (100..155).contains(&alpha), "{red} {alpha}");
+        let [red, _, blue, alpha] = image.to_rgba8().get_pixel(12, 12).0;
+        assert!(red < 5 && blue > 250, "{red} {blue}");
+        assert!((100..155).contains(&alpha), "{alpha}");
     }
 
     /// A JPEG with an EXIF orientation (a TIFF header and one entry, TIFF 6.0 and EXIF 2.3).

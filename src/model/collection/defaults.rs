@@ -92,6 +92,20 @@ impl Collection {
         }
     }
 
+    /// What must hold of `_superusers` whatever was asked for: sign-in with a password and without OAuth2, and never
+    /// with a one-time password alone. Other collections stay as they are. Call it after validation.
+    pub fn enforce_superuser_options(&mut self) {
+        if !self.is_superusers() {
+            return;
+        }
+        if let Some(auth) = &mut self.auth {
+            auth.oauth2.enabled = false;
+            auth.oauth2.providers.clear();
+            auth.password_auth.enabled = true;
+            auth.mfa.enabled |= auth.otp.enabled;
+        }
+    }
+
     fn made_id(&self) -> String {
         let seed = format!("{}{}", self.kind.name(), self.name);
         format!("pbc_{}", id::crc32_decimal(&seed))

@@ -55,7 +55,7 @@ pub(super) fn slots(fields: &[Field]) -> Vec<ExportSlot> {
         let key = key.into_boxed_slice();
         named.push((&field.name, ExportSlot::Field { index, key }));
     }
-    named.sort_by(|(left, _), (right, _)| left.cmp(right));
+    named.sort_by_key(|(name, _)| *name);
     named.dedup_by(|(later, _), (earlier, _)| later == earlier);
     named.into_iter().map(|(_, slot)| slot).collect()
 }

@@ -16,7 +16,8 @@ use std::collections::HashMap;
 
 use serde::{Deserialize, Serialize};
 
-use super::field::Field;
+use super::field::{Field, FieldKind};
+use super::pattern::DEFAULT_ID_PATTERN;
 use super::record::Modifier;
 
 pub use auth::{
@@ -121,6 +122,59 @@ impl Collection {
         self.fields = fields;
     }
 
+    /// Adds a field, or puts it in the place of the one with its id; a field without an id takes the place and id of the
+    /// one with its name, or gets an id of its own.
+    pub fn add_field(&mut self, field: Field) {
+        let mut list = std::mem::take(&mut self.fields);
+        fields::add(&mut list, field);
+        self.set_fields(list);
+    }
+
+    /// Removes the field of that name, if there is one.
+    pub fn remove_field(&mut self, name: &str) {
+        let mut list = std::mem::take(&mut self.fields);
+        list.retain(|field| field.name != name);
+        self.set_fields(list);
+    }
+
+    /// Whether ids may look other than PocketBase's own. Such ids differ in more than case, which a new record's id must
+    /// be checked for; a clash is `validation_pk_invalid` on `id`, elsewhere `validation_not_unique`.
+    #[must_use]
+    pub fn has_custom_ids(&self) -> bool {
+        self.field("id").is_some_and(|field| match &field.kind {
+            FieldKind::Text(options) => options.pattern != DEFAULT_ID_PATTERN,
+            _ => true,
+        })
+    }
+
+    /// The statement of the index with that name, without regard to case.
+    #[must_use]
+    pub fn index_named(&self, name: &str) -> Option<&str> {
+        self.indexes
+            .iter()
+            .find(|text| index::Index::parse(text).name.eq_ignore_ascii_case(name))
+            .map(String::as_str)
+    }
+
+    /// Adds an index over `columns` (SQL, as between the parentheses), in place of one of that name. `condition` is the
+    /// SQL behind `WHERE`, or empty.
+    pub fn add_index(&mut self, name: &str, unique: bool, columns: &str, condition: &str) {
+        self.remove_index(name);
+        let kind = if unique { "UNIQUE INDEX" } else { "INDEX" };
+        let mut text = format!("CREATE {kind} `{name}` ON `{}` ({columns})", self.name);
+        if !condition.is_empty() {
+            text.push_str(" WHERE ");
+            text.push_str(condition);
+        }
+        self.indexes.push(text);
+    }
+
+    /// Removes the index of that name, if there is one.
+    pub fn remove_index(&mut self, name: &str) {
+        self.indexes
+            .retain(|text| !index::Index::parse(text).name.eq_ignore_ascii_case(name));
+    }
+
     /// The field with that id.
     #[must_use]
     pub fn field_by_id(&self, id: &str) -> Option<&Field> {
@@ -164,6 +218,23 @@ impl Collection {
     #[must_use]
     pub fn unique_index(&self, column: &str) -> Option<index::Index> {
         index::find_unique(&self.indexes, column)
+    }
+
+    /// All rules that are set, those of sign-in included.
+    pub fn rules(&self) -> impl Iterator<Item = &str> {
+        let auth = self.auth.as_deref();
+        [
+            self.list_rule.as_deref(),
+            self.view_rule.as_deref(),
+            self.create_rule.as_deref(),
+            self.update_rule.as_deref(),
+            self.delete_rule.as_deref(),
+            auth.and_then(|auth| auth.auth_rule.as_deref()),
+            auth.and_then(|auth| auth.manage_rule.as_deref()),
+            auth.map(|auth| auth.mfa.rule.as_str()),
+        ]
+        .into_iter()
+        .flatten()
     }
 
     /// Whether this is `_superusers`.
