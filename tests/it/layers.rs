@@ -150,6 +150,19 @@ struct Source {
     code: String,
 }
 
+/// The files of a room as they stand, for other tests that read sources.
+pub(crate) fn sources_of(room: &str) -> Vec<String> {
+    let mut paths = Vec::new();
+    collect(
+        &Path::new(env!("CARGO_MANIFEST_DIR")).join("src").join(room),
+        &mut paths,
+    );
+    let texts = paths
+        .iter()
+        .map(|path| fs::read_to_string(path).expect("sources are UTF-8"));
+    texts.collect()
+}
+
 /// All files but the crate's root, which names every room by its nature.
 fn sources() -> Vec<Source> {
     let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("src");

@@ -5,7 +5,7 @@ use serde_json::{Value, json};
 
 use crate::support::fields::{bool, field, file, json_field, number, open, relation, select, text};
 use crate::support::raw::Raw;
-use crate::support::{Client, TestApp, records};
+use crate::support::{Client, TestApp, is_peer, records};
 
 /// A collection with a field of every type, and one record.
 async fn things(app: &TestApp) -> String {
@@ -193,6 +193,9 @@ async fn deep_and_huge_bodies_are_refused() {
 
 #[tokio::test]
 async fn broken_forms_are_refused() {
+    if is_peer() {
+        return; // it takes some of these for empty forms
+    }
     let app = TestApp::new().start().await;
     things(&app).await;
     let kind = "multipart/form-data; boundary=b";
@@ -479,7 +482,7 @@ async fn knows_its_own_id(client: &Client) -> bool {
         .request(reqwest::Method::GET, "/api/health")
         .header("X-Request-ID", "abc-1");
     let answer = client.send(request).await;
-    crate::support::is_peer() || answer.header("x-request-id") == "abc-1"
+    is_peer() || answer.header("x-request-id") == "abc-1"
 }
 
 #[tokio::test]

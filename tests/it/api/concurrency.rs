@@ -3,7 +3,7 @@
 use serde_json::{Value, json};
 
 use crate::support::fields::{field, number, open, text, with};
-use crate::support::{TestApp, all, is_peer, record, records};
+use crate::support::{TestApp, all, is_peer, record};
 
 #[tokio::test]
 async fn forty_concurrent_additions_add_up() {

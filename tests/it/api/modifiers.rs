@@ -3,7 +3,7 @@
 use serde_json::{Value, json};
 
 use crate::support::fields::{field, number, open, relation, select, text, with};
-use crate::support::{TestApp, record, records};
+use crate::support::{TestApp, record};
 
 #[tokio::test]
 async fn values_are_added_and_taken_away() {

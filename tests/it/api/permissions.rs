@@ -12,6 +12,11 @@ const OPEN: &[(&str, &str)] = &[
     // Rules decide about records; the collections here are closed.
     ("get", "/api/collections/{collection}/auth-methods"),
     ("get", "/api/realtime"),
+    // Their list rules leave guests nothing to see, as in PocketBase.
+    ("get", "/api/collections/_authOrigins/records"),
+    ("get", "/api/collections/_externalAuths/records"),
+    ("get", "/api/collections/_mfas/records"),
+    ("get", "/api/collections/_otps/records"),
 ];
 
 const METHODS: [&str; 5] = ["get", "post", "put", "patch", "delete"];
@@ -62,10 +67,7 @@ async fn each_operation_is_open_on_purpose_or_refuses_a_guest() {
         let real = path
             .replace("{collection}", if open { "users" } else { "secrets" })
             .replace("{id}", &id);
-        let real = real
-            .replace("{record}", &id)
-            .replace('{', "")
-            .replace('}', "");
+        let real = real.replace("{record}", &id).replace(['{', '}'], "");
         let answer = match method.as_str() {
             // The stream never ends; connecting tells enough, and that it is open.
             "get" if path == "/api/realtime" => {
@@ -78,6 +80,9 @@ async fn each_operation_is_open_on_purpose_or_refuses_a_guest() {
             "patch" => guest.patch(&real, json!({})).await,
             _ => guest.delete(&real).await,
         };
+        if answer.status == 200 && path.ends_with("/records") {
+            assert_eq!(answer.json()["items"], json!([]), "{method} {path}");
+        }
         let refused = matches!(answer.status, 400 | 401 | 403 | 404);
         if refused == open {
             wrong.push(format!(
@@ -127,4 +132,42 @@ async fn the_description_names_what_its_reader_may_reach() {
     let (there, schema) = described(&for_root, "posts");
     assert!(there && schema.get("inner").is_some());
     assert!(described(&for_root, "secrets").0 && described(&for_root, "_superusers").0);
+}
+
+#[tokio::test]
+async fn every_route_is_described() {
+    if is_peer() {
+        return;
+    }
+    let app = TestApp::new().start().await;
+    let described = operations(&app).await;
+    let routes = routes();
+    assert!(routes.len() > 30, "{routes:?}");
+    let missing = routes.iter().filter(|route| !described.contains(route));
+    let missing: Vec<_> = missing
+        .map(|(method, path)| format!("{method} {path}"))
+        .collect();
+    assert!(missing.is_empty(), "not in the description: {missing:#?}");
+}
+
+/// Methods and paths as the files of `src/api` mount them: each path is followed by its methods.
+fn routes() -> Vec<(String, String)> {
+    let parts = r#"(?:resource|route)\(\s*"([^"]+)"|web::(get|post|put|patch|delete)\(\)"#;
+    let parts = regex::Regex::new(parts).unwrap();
+    let mut routes = Vec::new();
+    for source in crate::layers::sources_of("api") {
+        let mut path = String::new();
+        for part in parts.captures_iter(&source) {
+            match (part.get(1), part.get(2)) {
+                (Some(name), _) => path = format!("/api{}", name.as_str()),
+                // Imports share their pattern with the collections.
+                (_, Some(method)) if method.as_str() == "put" => {
+                    routes.push(("put".to_owned(), path.replace("{collection}", "import")));
+                }
+                (_, Some(method)) => routes.push((method.as_str().to_owned(), path.clone())),
+                _ => {}
+            }
+        }
+    }
+    routes
 }

@@ -508,3 +508,45 @@ async fn subscriptions_are_guarded() {
         ann.post(path, own(json!([nothing]))).await.expect(204);
     }
 }
+
+#[tokio::test]
+async fn a_client_that_went_away_is_forgotten() {
+    let app = TestApp::new().start().await;
+    let guest = posts(&app).await;
+    let events = guest.listen(&["posts/*"]).await;
+    let id = events.client_id.clone();
+    drop(events);
+    let body = json!({"clientId": id, "subscriptions": ["posts/*"]});
+    crate::support::in_time("it to be forgotten", async {
+        // The server sees the closed connection at the latest when it writes to it.
+        while guest.post("/api/realtime", body.clone()).await.status != 404 {
+            guest.create("posts", json!({"title": "knock"})).await;
+        }
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn a_client_that_does_not_read_holds_nobody_up() {
+    let app = TestApp::new().start().await;
+    let guest = app.guest();
+    app.collection(open(
+        "big",
+        [field("text", "title", json!({"max": 200_000}))],
+    ))
+    .await;
+    let lazy = guest.listen(&["big/*"]).await;
+    let mut busy = guest.listen(&["big/*"]).await;
+    // More than the buffers of a connection take, so that the lazy one's queue is full.
+    let title = "x".repeat(100_000);
+    let id = guest.create_id("big", json!({"title": title})).await;
+    for n in 0..150 {
+        guest
+            .update("big", &id, json!({"title": format!("{n} {title}")}))
+            .await;
+        let heard = busy.next().await;
+        assert_eq!(heard.data["record"]["id"], json!(id));
+    }
+    drop(lazy);
+    guest.get("/api/health").await.expect(200);
+}

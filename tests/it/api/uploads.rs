@@ -2,9 +2,11 @@
 
 use reqwest::Method;
 use serde_json::{Value, json};
+use tokio::io::AsyncWriteExt as _;
 
 use crate::support::fields::{field, file, number, open, png, select, text, with};
-use crate::support::{Client, Form, TestApp, becomes, id_of, record, records};
+use crate::support::process::{self, Server};
+use crate::support::{Client, Form, SUPERUSER, TestApp, becomes, id_of, record, records};
 
 const HELLO: &[u8] = b"hello";
 
@@ -331,4 +333,83 @@ async fn deleting_a_collection_takes_its_files_along() {
         .await
         .expect(204);
     becomes(&Vec::new(), || app.stored_files()).await;
+}
+
+#[tokio::test]
+async fn large_files_come_back_byte_for_byte() {
+    let app = TestApp::new().start().await;
+    let options = json!({"maxSize": 20 << 20, "maxSelect": 3});
+    app.collection(open("docs", [file("papers", options)]))
+        .await;
+    let guest = app.guest();
+    // Around what is kept in memory and far beyond it; no two bytes in a row repeat soon.
+    let sizes = [1, 65_536, 12 << 20];
+    let content = |size: usize| {
+        (0..size)
+            .map(|n| (n * n / 251 + n) as u8)
+            .collect::<Vec<_>>()
+    };
+    let form = sizes.iter().fold(Form::default(), |form, size| {
+        form.file("papers", "a.bin", content(*size))
+    });
+    let made = guest
+        .form(Method::POST, &records("docs"), form)
+        .await
+        .expect(200);
+    for (index, size) in sizes.iter().enumerate() {
+        let name = made["papers"][index].as_str().unwrap();
+        let got = guest
+            .get(&format!("/api/files/docs/{}/{name}", id_of(&made)))
+            .await;
+        assert!(
+            got.status == 200 && got.body == content(*size),
+            "the file of {size} bytes"
+        );
+    }
+}
+
+#[tokio::test]
+async fn a_broken_off_upload_leaves_nothing() {
+    let (root, temporary) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+    let dir = root.path().join("pb_data");
+    let (email, password) = SUPERUSER;
+    process::run(
+        &process::binary(),
+        &dir,
+        &["superuser", "upsert", email, password],
+    )
+    .succeeds();
+    let server =
+        Server::start_with(&process::binary(), &dir, &[("TMPDIR", temporary.path())]).await;
+    let guest = Client::new(server.base(), None);
+    let token = guest
+        .sign_in("_superusers", email, password)
+        .await
+        .expect(200)["token"]
+        .clone();
+    let docs = open("docs", [file("paper", json!({"maxSize": 50 << 20}))]);
+    guest
+        .with_token(token.as_str().unwrap())
+        .post("/api/collections", docs)
+        .await
+        .expect(200);
+
+    let address = server.base().trim_start_matches("http://").to_owned();
+    let mut connection = tokio::net::TcpStream::connect(address).await.unwrap();
+    let head = format!(
+        "POST {} HTTP/1.1\r\nHost: x\r\nContent-Type: multipart/form-data; boundary=b\r\nContent-Length: 40000000\r\n\r\n\
+         --b\r\nContent-Disposition: form-data; name=\"paper\"; filename=\"a.bin\"\r\n\r\n",
+        records("docs")
+    );
+    connection.write_all(head.as_bytes()).await.unwrap();
+    connection.write_all(&vec![b'x'; 8 << 20]).await.unwrap();
+    let waiting = || std::fs::read_dir(temporary.path()).unwrap().count();
+    becomes(&1, waiting).await;
+    drop(connection);
+    becomes(&0, waiting).await;
+    assert_eq!(guest.count("docs").await, 0);
+    assert!(
+        !dir.join("storage").exists()
+            || std::fs::read_dir(dir.join("storage")).unwrap().count() == 0
+    );
 }

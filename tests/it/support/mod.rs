@@ -13,7 +13,7 @@ use std::time::Duration;
 
 pub(crate) use app::{TestApp, is_peer};
 pub(crate) use client::{Answer, Client, Form, column, id_of, record, records};
-pub(crate) use events::{Event, Events, with_options};
+pub(crate) use events::{Events, with_options};
 pub(crate) use template::{PASSWORD, SUPERUSER};
 
 /// How long anything may take before a test gives up; far beyond what a busy machine needs.

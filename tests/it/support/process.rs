@@ -82,8 +82,14 @@ pub(crate) struct Server {
 impl Server {
     /// Serves a data directory and waits until it answers.
     pub(crate) async fn start(binary: &Path, dir: &Path) -> Self {
+        Self::start_with(binary, dir, &[]).await
+    }
+
+    /// With further variables of the environment.
+    pub(crate) async fn start_with(binary: &Path, dir: &Path, variables: &[(&str, &Path)]) -> Self {
         let http = format!("127.0.0.1:{}", free_port());
         let mut child = command(binary, dir, &["serve", "--http", &http])
+            .envs(variables.iter().copied())
             .stdout(Stdio::piped())
             .stderr(Stdio::piped())
             .spawn()
