@@ -12,9 +12,10 @@ use super::conn::Conn;
 use super::dialect::Dialect;
 use super::error::Error;
 use super::rows;
-use super::search::{Condition, Form, Pieces, Sort};
+use super::search::{Condition, Form, Pieces, Sort, last_unique};
 use super::sql::Sql;
 use super::texts::{Texts, texts_of};
+use super::tx::Tx;
 use crate::model::{Collection, Field, Record, Value};
 
 const DIALECT: Dialect = Dialect::Sqlite;
@@ -149,7 +150,7 @@ pub async fn find_first(
 /// # Errors
 /// Those of the database.
 pub async fn list(conn: &mut Conn, query: &ListQuery<'_>) -> Result<Vec<Record>, Error> {
-    match list_sql(query) {
+    match list_sql(conn, query).await? {
         Some(sql) => records(conn, query.collection, &sql).await,
         None => Ok(Vec::new()),
     }
@@ -299,6 +300,18 @@ pub async fn insert(conn: &mut Conn, record: &Record) -> Result<(), Error> {
     let mut sql = Sql::new(Arc::clone(&texts.insert));
     sql.args.extend_from_slice(record.values());
     conn.execute(&sql).await.map(drop)
+}
+
+/// As [`insert`], done after the job: see [`Tx::execute_later`]. For jobs of [`super::Store::write_deferring`] that end
+/// with it.
+///
+/// # Errors
+/// As [`insert`], to the job's caller.
+pub async fn insert_later(tx: &mut Tx, record: &Record) -> Result<(), Error> {
+    let texts = texts_of(record.collection());
+    let mut sql = Sql::new(Arc::clone(&texts.insert));
+    sql.args.extend_from_slice(record.values());
+    tx.execute_later(sql).await
 }
 
 /// Stores the changed fields of a loaded record; without changes nothing is done. A changed id moves the row to it.
@@ -609,21 +622,62 @@ fn select<'a>(
     Some(Select::new(texts, what, filter, pieces))
 }
 
-fn list_sql(query: &ListQuery<'_>) -> Option<Sql> {
+async fn list_sql(conn: &mut Conn, query: &ListQuery<'_>) -> Result<Option<Sql>, Error> {
     let texts = texts_of(query.collection);
     let filter = Filter::default();
-    let mut select = select(&texts, &texts.columns, filter, query.condition, Form::Many)?;
+    let form = Form::Many;
+    let Some(mut select) = select(&texts, &texts.columns, filter, query.condition, form) else {
+        return Ok(None);
+    };
     query.sort.write(&mut select.pieces);
-    // Sets that were worked out first may put the rows in another order than that of the table.
-    if select.pieces.unordered && !query.collection.is_view() {
-        if !select.pieces.order.is_empty() {
-            select.pieces.order.push_str(", ");
+    let pieces = &mut select.pieces;
+    if !query.collection.is_view() {
+        if pieces.order.is_empty() && pieces.joined && !pieces.distinct {
+            pieces
+                .order
+                .push_str(joined_order(conn, query.collection, &texts).await?);
+        } else if pieces.unordered {
+            // Sets that were worked out first may put the rows in another order than that of the table.
+            if !pieces.order.is_empty() {
+                pieces.order.push_str(", ");
+            }
+            pieces.order.push_str("`r`._rowid_");
         }
-        select.pieces.order.push_str("`r`._rowid_");
     }
     select.limit = Some(query.limit);
     select.offset = query.offset;
-    Some(select.build())
+    Ok(Some(select.build()))
+}
+
+/// The order of lists without a sort where PocketBase joins something: to tell repeated rows apart, SQLite reads the rows by the newest
+/// unique index without NULLs there, if there is one.
+async fn joined_order<'t>(
+    conn: &mut Conn,
+    collection: &Collection,
+    texts: &'t Texts,
+) -> Result<&'t str, Error> {
+    if let Some(order) = texts.joined_order.get() {
+        return Ok(order);
+    }
+    let sql = Sql::new("SELECT `name` FROM pragma_table_info(?) WHERE `notnull`");
+    let found = conn.fetch_all(&sql.bind(collection.name.as_str())).await?;
+    let never_null: Vec<String> = found
+        .iter()
+        .map(|row| rows::text(row, 0))
+        .collect::<Result<_, _>>()?;
+    let has_id = never_null.iter().any(|name| name == "id");
+    let columns = last_unique(&collection.indexes, &never_null).or(has_id.then(|| vec!["id"]));
+    let order = match columns {
+        Some(columns) => {
+            let columns: Vec<String> = columns
+                .iter()
+                .map(|column| DIALECT.column("r", column))
+                .collect();
+            columns.join(", ")
+        }
+        None => "`r`._rowid_".to_owned(),
+    };
+    Ok(texts.joined_order.get_or_init(|| order))
 }
 
 async fn first(

@@ -1,7 +1,7 @@
 //! The parts of statements that depend on nothing but a collection, made once per collection.
 
 use std::collections::HashMap;
-use std::sync::{Arc, LazyLock, PoisonError, RwLock, Weak};
+use std::sync::{Arc, LazyLock, OnceLock, PoisonError, RwLock, Weak};
 
 use super::dialect::Dialect;
 use crate::model::Collection;
@@ -20,6 +20,8 @@ pub(super) struct Texts {
     pub(super) columns: String,
     pub(super) insert: Arc<str>,
     pub(super) delete: Arc<str>,
+    /// The order in which PocketBase's lists with joins come, once somebody has asked the database about it.
+    pub(super) joined_order: OnceLock<String>,
 }
 
 /// Keyed by address: a collection never changes once shared, and the weak reference keeps its address from being used again.
@@ -64,5 +66,6 @@ fn make(collection: &Collection) -> Texts {
         delete: format!("DELETE FROM {table} WHERE `id` = ?").into(),
         table,
         columns,
+        joined_order: OnceLock::new(),
     }
 }

@@ -66,7 +66,7 @@ struct Entry {
 #[derive(Clone, Debug)]
 struct Variant {
     outcome: Outcome,
-    sort: Option<Arc<Fragment>>,
+    sort: Arc<Fragment>,
 }
 
 #[derive(Clone, Debug)]
@@ -231,8 +231,7 @@ impl Entry {
             Outcome::Never => Condition::Never,
             Outcome::Where(template) => Condition::from_template(template, Arc::clone(&values)),
         };
-        let sort = variant.sort.map(|sort| Sort::new(sort, values));
-        (condition, sort.unwrap_or_default())
+        (condition, Sort::new(variant.sort, values))
     }
 
     fn make(&self, folding: &Values<'_>) -> Variant {
@@ -248,9 +247,23 @@ impl Entry {
             Node::Const(Some(false) | None) => Outcome::Never,
             node => Outcome::Where(Arc::new(self.template(writer, &node, flat))),
         };
-        let sort = (!program.sort.is_empty())
-            .then(|| Arc::new(Placer::new(writer, false).sort_fragment(&program.sort, flat)));
-        Variant { outcome, sort }
+        let sort = if program.sort.is_empty() {
+            Fragment {
+                joined: self.is_joined(),
+                ..Fragment::default()
+            }
+        } else {
+            Placer::new(writer, false).sort_fragment(&program.sort, flat)
+        };
+        Variant {
+            outcome,
+            sort: Arc::new(sort),
+        }
+    }
+
+    /// Whether PocketBase would join something to the query.
+    fn is_joined(&self) -> bool {
+        self.program.sources.len() > 1
     }
 
     fn template(&self, writer: Writer<'_>, node: &Node, flat: bool) -> Template {
@@ -259,8 +272,10 @@ impl Entry {
             let placer = Placer::new(writer, false);
             (placer.flat_fragment(node, &program.sort), None)
         } else {
-            let one = Placer::new(writer, false).fragment(node);
-            let many = Placer::new(writer, true).fragment(node);
+            let mut one = Placer::new(writer, false).fragment(node);
+            let mut many = Placer::new(writer, true).fragment(node);
+            one.joined = self.is_joined();
+            many.joined = one.joined;
             let differs = one != many;
             (one, differs.then_some(many))
         };

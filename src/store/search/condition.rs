@@ -54,6 +54,8 @@ pub(super) struct Fragment {
     pub(super) distinct: bool,
     /// Row order is no longer that of the table.
     pub(super) unordered: bool,
+    /// PocketBase would join something to the query, which changes the order of its rows.
+    pub(super) joined: bool,
 }
 
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -225,6 +227,7 @@ pub(in crate::store) struct Pieces {
     pub(in crate::store) order_args: Vec<Value>,
     pub(in crate::store) distinct: bool,
     pub(in crate::store) unordered: bool,
+    pub(in crate::store) joined: bool,
 }
 
 impl Pieces {
@@ -255,6 +258,7 @@ impl Pieces {
         }
         self.distinct |= fragment.distinct;
         self.unordered |= fragment.unordered;
+        self.joined |= fragment.joined;
     }
 }
 

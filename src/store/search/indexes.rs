@@ -8,6 +8,21 @@ pub(super) fn is_unique(indexes: &[String], column: &str) -> bool {
     })
 }
 
+/// The columns of the last unique index over plain columns, all rows and none but `columns`, for they are never NULL.
+pub(in crate::store) fn last_unique<'i>(
+    indexes: &'i [String],
+    never_null: &[String],
+) -> Option<Vec<&'i str>> {
+    indexes.iter().rev().find_map(|index| {
+        let (unique, columns) = parse(index);
+        let all_rows = !index.to_ascii_lowercase().contains(" where ");
+        let plain = columns
+            .iter()
+            .all(|column| never_null.iter().any(|name| name == column));
+        (unique && all_rows && plain && !columns.is_empty()).then_some(columns)
+    })
+}
+
 /// Whether some index starts with this column, so that its rows are found without reading the table.
 pub(super) fn starts_with(indexes: &[String], column: &str) -> bool {
     column == "id"

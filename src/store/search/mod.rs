@@ -19,4 +19,5 @@ mod write;
 pub use compile::{Compiler, Part, Scope};
 pub use condition::{Condition, Sort, Where};
 pub(in crate::store) use condition::{Form, Pieces};
+pub(in crate::store) use indexes::last_unique;
 pub use request::RequestValues;

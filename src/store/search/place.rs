@@ -112,6 +112,7 @@ impl<'a> Placer<'a> {
             args: text.args,
             distinct,
             unordered: self.used_sets,
+            joined: false,
         }
     }
 
@@ -375,11 +376,7 @@ impl<'a> Placer<'a> {
             .parent(root)
             .is_none_or(|parent| program.is_fixed(parent));
         let solid = self.without(root, group).never_holds();
-        let mut inner = Level::default();
-        inner.have.insert(root);
-        if solid {
-            inner.solid.insert(root);
-        }
+        let mut inner = Level::alone(program, root, solid);
         let mut pairs: Vec<Pair> = Vec::new();
         if !own_rows {
             if !solid {
@@ -440,9 +437,7 @@ impl<'a> Placer<'a> {
         let mut from = Text::new(" FROM ");
         from.add(&item);
         self.add_list(&mut from, root, false);
-        let mut inner = Level::default();
-        inner.have.insert(root);
-        inner.solid.insert(root);
+        let mut inner = Level::alone(program, root, true);
         let condition = self.all(group.to_vec(), &mut inner);
         let mut fits = from.clone();
         self.add_joins(&mut fits, &inner.joins);
@@ -768,6 +763,20 @@ impl<'a> Placer<'a> {
 }
 
 impl Level {
+    /// Inside a set over `root`. What is above counts as at hand, since nothing inside names it.
+    fn alone(program: &Program, root: RowId, solid: bool) -> Self {
+        let mut rows = RowSet::default();
+        rows.insert(root);
+        let mut level = Self {
+            have: program.with_ancestors(&rows),
+            ..Self::default()
+        };
+        if solid {
+            level.solid.insert(root);
+        }
+        level
+    }
+
     /// Inside a subquery over `root`.
     fn below(&self, root: RowId, solid: bool) -> Self {
         let mut inner = Self {
