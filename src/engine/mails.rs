@@ -287,3 +287,137 @@ impl Recent {
         (mail, collection, record.id().to_owned())
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use serde_json::json;
+
+    use super::*;
+    use crate::model::Collection;
+
+    fn record(subject: &str, body: &str) -> Record {
+        let mut collection = Collection::from_body(
+            json!({"name": "people", "type": "auth", "fields": [
+                {"name": "name", "type": "text"},
+                {"name": "secret", "type": "text", "hidden": true},
+                {"name": "pin", "type": "password"},
+                {"name": "age", "type": "number"},
+                {"name": "born", "type": "date"},
+                {"name": "tags", "type": "select", "values": ["a", "b"], "maxSelect": 2},
+                {"name": "place", "type": "geoPoint"},
+            ]})
+            .as_object()
+            .unwrap(),
+        )
+        .unwrap();
+        collection.prepare_save(true, crate::base::DateTime::now(), |_| false);
+        if let Some(auth) = &mut collection.auth {
+            auth.verification_template = EmailTemplate {
+                subject: subject.to_owned(),
+                body: body.to_owned(),
+            };
+            auth.auth_alert.email_template = auth.verification_template.clone();
+            auth.otp.email_template = auth.verification_template.clone();
+        }
+        let mut record = Record::new(Arc::new(collection));
+        for (name, value) in [
+            ("email", json!("ann@example.com")),
+            ("name", json!("<b>Ann</b> & \"co\"")),
+            ("secret", json!("hidden")),
+            ("age", json!(4.5)),
+            ("born", json!("2024-01-02 03:04:05.000Z")),
+            ("tags", json!(["a", "b"])),
+            ("place", json!({"lon": 1, "lat": 2.5})),
+            ("verified", json!(true)),
+        ] {
+            record.apply_key(name, &value);
+        }
+        record.set("pin", Value::Text("the hash".to_owned()));
+        record
+    }
+
+    fn composed(text: &str, letter: Letter<'_>) -> Mail {
+        let meta = MetaConfig {
+            app_name: "Acme".to_owned(),
+            app_url: "https://acme.test".to_owned(),
+            sender_name: "Support".to_owned(),
+            sender_address: "support@acme.test".to_owned(),
+            ..MetaConfig::default()
+        };
+        compose(&meta, &record(text, text), letter, Some("the.token"))
+    }
+
+    #[test]
+    fn placeholders_show_what_may_be_shown() {
+        for (template, expected) in [
+            (
+                "{APP_NAME} {APP_URL}/{TOKEN}",
+                "Acme https://acme.test/the.token",
+            ),
+            ("{RECORD:name}", "&lt;b&gt;Ann&lt;/b&gt; &amp; &#34;co&#34;"),
+            ("{RECORD:email} {RECORD:age}", "ann@example.com 4.5"),
+            ("{RECORD:verified}", "true"),
+            ("{RECORD:born}", "2024-01-02 03:04:05.000Z"),
+            ("[{RECORD:tags}{RECORD:pin}]", "[]"),
+            ("{RECORD:place}", "{&#34;lon&#34;:1,&#34;lat&#34;:2.5}"),
+            ("{RECORD:secret}", "{RECORD:secret}"),
+            (
+                "{RECORD:tokenKey}{RECORD:password}",
+                "{RECORD:tokenKey}{RECORD:password}",
+            ),
+            ("{RECORD:missing} {OTP}", "{RECORD:missing} {OTP}"),
+        ] {
+            let mail = composed(template, Letter::Verification);
+            assert_eq!(mail.subject, expected);
+            assert_eq!(mail.html, template::page(expected));
+        }
+    }
+
+    #[test]
+    fn each_mail_has_its_own_values() {
+        let otp = Letter::Otp {
+            id: "the id",
+            password: "1234",
+        };
+        assert_eq!(composed("{OTP_ID}: {OTP}", otp).subject, "the id: 1234");
+        let alert = Letter::AuthAlert { info: "<img>" };
+        assert_eq!(composed("{ALERT_INFO}", alert).subject, "&lt;img&gt;");
+    }
+
+    #[test]
+    fn mails_go_from_the_sender_to_the_record_or_its_new_address() {
+        let mail = composed("", Letter::Verification);
+        assert_eq!(mail.from.name, "Support");
+        assert_eq!(mail.from.address, "support@acme.test");
+        assert_eq!(mail.to, [Address::plain("ann@example.com")]);
+        let new_email = "new@example.com";
+        let mail = composed("", Letter::EmailChange { new_email });
+        assert_eq!(mail.to, [Address::plain(new_email)]);
+    }
+
+    #[test]
+    fn a_sent_mail_holds_others_of_its_kind_back() {
+        let record = record("", "");
+        let recent = Recent::default();
+        assert!(recent.claim(Resend::Verification, &record, 0));
+        assert!(!recent.claim(Resend::Verification, &record, RESEND_MS - 1));
+        assert!(recent.claim(Resend::PasswordReset, &record, 0));
+        assert!(recent.claim(Resend::Verification, &record, RESEND_MS));
+        recent.release(Resend::Verification, &record);
+        assert!(recent.claim(Resend::Verification, &record, RESEND_MS));
+    }
+
+    #[test]
+    fn the_settings_name_the_server() {
+        let mut config = SmtpConfig::default();
+        assert!(matches!(config.route(), Route::Folder));
+        config.enabled = true;
+        config.auth_method = "LOGIN".to_owned();
+        let Route::Smtp(smtp) = config.route() else {
+            panic!("no server");
+        };
+        assert_eq!((smtp.port, smtp.auth_method), (587, AuthMethod::Login));
+    }
+}

@@ -123,7 +123,7 @@ fn new_origin(origins: &Arc<Collection>, owner: &Record, fingerprint: &str) -> R
 
 /// A place as `_authOrigins` keeps it: PocketBase's MD5 of address and browser, so that known places stay known when a
 /// directory moves. No security rests on it.
-fn fingerprint(ip: &str, user_agent: &str) -> String {
+pub(super) fn fingerprint(ip: &str, user_agent: &str) -> String {
     use std::fmt::Write;
     let digest = Md5::new()
         .chain_update(ip.as_bytes())

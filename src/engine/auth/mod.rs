@@ -10,6 +10,8 @@ mod password;
 pub mod providers;
 mod reset;
 pub mod system;
+#[cfg(test)]
+mod tests;
 mod token;
 mod verification;
 
