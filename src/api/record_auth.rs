@@ -49,11 +49,11 @@ pub(super) fn auth_collection(
     engine: &Engine,
     id_or_name: &str,
 ) -> Result<Arc<Collection>, ApiError> {
+    let missing = |message| Err(ApiError::not_found(message));
     match engine.collection(id_or_name) {
         Ok(collection) if collection.is_auth() => Ok(collection),
-        _ => Err(ApiError::not_found(
-            "Missing or invalid auth collection context.",
-        )),
+        Ok(_) => missing("Missing or invalid auth collection context."),
+        Err(_) => missing("Missing or invalid collection context."),
     }
 }
 
