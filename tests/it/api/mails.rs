@@ -59,7 +59,10 @@ async fn an_address_is_verified_with_the_mail_in_the_folder() {
     #[cfg(unix)]
     {
         use std::os::unix::fs::PermissionsExt;
-        let mode = fs::metadata(&files(&app)[0]).unwrap().permissions().mode();
+        let mode = fs::metadata(&files(&app)[0])
+            .expect("a file")
+            .permissions()
+            .mode();
         assert_eq!(mode & 0o777, 0o600);
     }
     let token = between(&mails[0], "/_/#/auth/confirm-verification/", ")");
@@ -110,7 +113,7 @@ async fn ask_for_otp(app: &TestApp) -> (String, String) {
     let asked = post(app, "request-otp", json!({"email": ANN}));
     let id = asked.await.expect(200)["otpId"]
         .as_str()
-        .unwrap()
+        .expect("an id")
         .to_owned();
     let mail = mails(app).await.pop().expect("a mail");
     (id, between(&mail, "<strong>", "</strong>").to_owned())
