@@ -465,21 +465,7 @@ pub(super) async fn auth_response(
     };
     let mut info = caller.info.clone();
     info.auth = Some(Arc::new(record.clone()));
-    let schema = engine.schema();
-    let mut conn = engine.read().await?;
-    let mut enriched = engine
-        .enrich(
-            &mut conn,
-            &schema,
-            vec![record],
-            &info,
-            info.query("expand"),
-        )
-        .await?;
-    drop(conn);
-    let mut item = enriched
-        .pop()
-        .ok_or_else(|| ApiError::internal("the signed-in record is gone"))?;
+    let mut item = engine.show(record, &info, info.query("expand")).await?;
     item.show_email = true;
     if let (Some(_), Some(record)) = (method, &info.auth) {
         let user_agent = info.headers.get("user_agent").and_then(Json::as_str);

@@ -11,6 +11,8 @@ mod error;
 mod handle;
 pub mod log_stats;
 pub mod logs;
+#[cfg(test)]
+mod measurements;
 pub mod migrations;
 mod options;
 pub mod params;

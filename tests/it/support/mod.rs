@@ -30,3 +30,19 @@ pub(crate) async fn in_time<T>(what: &str, future: impl Future<Output = T>) -> T
 pub(crate) async fn all<T>(futures: impl IntoIterator<Item = impl Future<Output = T>>) -> Vec<T> {
     in_time("all of them", futures_util::future::join_all(futures)).await
 }
+
+/// Looks again and again until the value is the expected one, for what the server does after it has answered.
+pub(crate) async fn becomes<T: PartialEq + std::fmt::Debug>(expected: &T, look: impl Fn() -> T) {
+    let started = std::time::Instant::now();
+    loop {
+        let seen = look();
+        if seen == *expected {
+            return;
+        }
+        assert!(
+            started.elapsed() < DEADLINE,
+            "still {seen:?}, not {expected:?}"
+        );
+        tokio::time::sleep(Duration::from_millis(2)).await;
+    }
+}

@@ -153,9 +153,10 @@ impl Server {
         self.output.wait_for(text)
     }
 
-    /// What it printed so far.
-    pub(crate) fn output(&self) -> String {
-        self.output.text()
+    /// Reads what it printed, also after its end.
+    pub(crate) fn reader(&self) -> impl Fn() -> String + use<> {
+        let output = self.output.clone();
+        move || output.text()
     }
 }
 

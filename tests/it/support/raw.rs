@@ -9,6 +9,7 @@ use tokio::net::TcpStream;
 use super::client::Answer;
 
 /// A request to be sent as it stands; `Host` and `Connection: close` are added.
+#[derive(Clone)]
 pub(crate) struct Raw {
     head: Vec<u8>,
     body: Vec<u8>,
