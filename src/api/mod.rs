@@ -10,6 +10,10 @@ pub mod logs;
 pub mod openapi;
 pub mod realtime;
 pub mod record_auth;
+pub mod record_auth_email_change;
+pub mod record_auth_otp;
+pub mod record_auth_password_reset;
+pub mod record_auth_verification;
 pub mod records;
 pub mod settings;
 
@@ -21,6 +25,10 @@ pub fn configure(config: &mut ServiceConfig) {
     collections::configure(config);
     records::configure(config);
     record_auth::configure(config);
+    record_auth_verification::configure(config);
+    record_auth_password_reset::configure(config);
+    record_auth_email_change::configure(config);
+    record_auth_otp::configure(config);
     files::configure(config);
     realtime::configure(config);
     settings::configure(config);

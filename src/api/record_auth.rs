@@ -14,7 +14,7 @@ use super::records::limit;
 use crate::base::code::{BODY_INVALID, BODY_UNREADABLE};
 use crate::base::id::random_string;
 use crate::base::{json, token};
-use crate::engine::auth::{PasswordSignIn, providers};
+use crate::engine::auth::{Origin, PasswordSignIn, providers};
 use crate::engine::{Engine, context};
 use crate::http::body;
 use crate::http::json as response;
@@ -23,7 +23,7 @@ use crate::http::{ApiError, BodyLimit, Caller};
 use crate::model::{AuthOptions, Collection, FieldError, FieldErrors, OAuth2Provider, Record};
 
 /// The most bytes of a sign-in body.
-const BODY_BYTES_MAX: u64 = 1 << 20;
+pub(super) const BODY_BYTES_MAX: u64 = 1 << 20;
 
 pub(super) fn configure(config: &mut ServiceConfig) {
     config
@@ -45,16 +45,19 @@ pub(super) fn configure(config: &mut ServiceConfig) {
         );
 }
 
-fn auth_collection(engine: &Engine, id_or_name: &str) -> Result<Arc<Collection>, ApiError> {
+pub(super) fn auth_collection(
+    engine: &Engine,
+    id_or_name: &str,
+) -> Result<Arc<Collection>, ApiError> {
+    let missing = |message| Err(ApiError::not_found(message));
     match engine.collection(id_or_name) {
         Ok(collection) if collection.is_auth() => Ok(collection),
-        _ => Err(ApiError::not_found(
-            "Missing or invalid auth collection context.",
-        )),
+        Ok(_) => missing("Missing or invalid auth collection context."),
+        Err(_) => missing("Missing or invalid collection context."),
     }
 }
 
-fn auth_options(collection: &Collection) -> Result<&AuthOptions, ApiError> {
+pub(super) fn auth_options(collection: &Collection) -> Result<&AuthOptions, ApiError> {
     collection
         .auth
         .as_deref()
@@ -464,6 +467,14 @@ pub(super) async fn auth_response(
     info.auth = Some(Arc::new(record.clone()));
     let mut item = engine.show(record, &info, info.query("expand")).await?;
     item.show_email = true;
+    if let (Some(_), Some(record)) = (method, &info.auth) {
+        let user_agent = info.headers.get("user_agent").and_then(Json::as_str);
+        let origin = Origin {
+            ip: &caller.ip,
+            user_agent: user_agent.unwrap_or(""),
+        };
+        engine.note_sign_in(record, origin).await;
+    }
     let mut out = b"{\"record\":".to_vec();
     item.write_json(&mut out);
     out.extend_from_slice(b",\"token\":");
