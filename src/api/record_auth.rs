@@ -1,5 +1,6 @@
 //! Sign-in routes of auth collections: auth-methods, auth-with-password, auth-refresh, impersonate.
 
+use actix_web::http::header::{HeaderValue, USER_AGENT};
 use actix_web::web::{Data, Path, Payload, ServiceConfig};
 use actix_web::{HttpRequest, HttpResponse, web};
 use base64::Engine as _;
@@ -275,7 +276,9 @@ pub(super) async fn auth_with_password(
         .in_context(context::PASSWORD_AUTH)
         .with_body(body);
     match engine.password_record(&collection, &form).await? {
-        Some(record) => auth_response(&engine, &caller, record, Some("password"), None).await,
+        Some(record) => {
+            auth_response(&engine, &request, &caller, record, Some("password"), None).await
+        }
         None => Err(ApiError::bad_request("Failed to authenticate.")),
     }
 }
@@ -369,7 +372,7 @@ pub(super) async fn auth_refresh(
     let refreshable = token::peek_unverified(sent)
         .is_some_and(|claims| claims.get("refreshable") == Some(&Json::Bool(true)));
     let kept = (!refreshable).then(|| sent.to_owned());
-    auth_response(&engine, &caller, record, None, kept).await
+    auth_response(&engine, &request, &caller, record, None, kept).await
 }
 
 /// A token for another record, that cannot be refreshed. For superusers.
@@ -416,12 +419,13 @@ pub(super) async fn impersonate(
         ));
     }
     let token = engine.sign_static_auth_token(&record, (duration > 0).then_some(duration))?;
-    auth_response(&engine, &caller, record, None, Some(token)).await
+    auth_response(&engine, &request, &caller, record, None, Some(token)).await
 }
 
 /// `{"record":..,"token":..}` for a record that may sign in; `method` is the way it did, for second factors.
 pub(super) async fn auth_response(
     engine: &Engine,
+    request: &HttpRequest,
     caller: &Caller,
     record: Record,
     method: Option<&str>,
@@ -468,10 +472,12 @@ pub(super) async fn auth_response(
     let mut item = engine.show(record, &info, info.query("expand")).await?;
     item.show_email = true;
     if let (Some(_), Some(record)) = (method, &info.auth) {
-        let user_agent = info.headers.get("user_agent").and_then(Json::as_str);
+        let user_agent = request.headers().get(USER_AGENT);
         let origin = Origin {
             ip: &caller.ip,
-            user_agent: user_agent.unwrap_or(""),
+            user_agent: &String::from_utf8_lossy(
+                user_agent.map_or(b"".as_slice(), HeaderValue::as_bytes),
+            ),
         };
         engine.note_sign_in(record, origin).await;
     }

@@ -107,5 +107,5 @@ pub(super) async fn auth_with_otp(
             )
         })?;
     let record = engine.redeem_otp(attempt, &form.password).await?;
-    auth_response(&engine, &caller, record, Some("otp"), None).await
+    auth_response(&engine, &request, &caller, record, Some("otp"), None).await
 }

@@ -13,12 +13,13 @@ const EDGES: &[(&str, &[&str])] = &[
     ("filter", &[]),
     ("bus", &[]),
     ("blob", &["base"]),
+    ("mail", &["base"]),
     ("telemetry", &[]),
     ("model", &["base"]),
     ("store", &["base", "filter", "model"]),
     (
         "engine",
-        &["base", "filter", "bus", "blob", "model", "store"],
+        &["base", "filter", "bus", "blob", "mail", "model", "store"],
     ),
     ("http", &["base", "bus", "blob", "model", "engine"]),
     (
@@ -66,6 +67,7 @@ const LIBRARIES: &[(&str, &[&str])] = &[
     ("bcrypt", &["base"]),
     ("aes_gcm", &["base"]),
     ("image", &["blob"]),
+    ("lettre", &["mail"]),
     ("boa_engine", &[]),
     ("webrtc", &[]),
 ];
