@@ -9,6 +9,8 @@ mod dialect;
 mod error;
 mod handle;
 pub mod logs;
+#[cfg(test)]
+mod measurements;
 pub mod migrations;
 mod options;
 pub mod params;
@@ -22,6 +24,7 @@ mod sql;
 pub mod tables;
 mod texts;
 mod tx;
+pub mod views;
 mod writer;
 
 pub use conn::Conn;

@@ -42,7 +42,7 @@ impl StoreOptions {
             readers: (cores * 4).clamp(8, 64),
             query_timeout: Duration::from_secs(30),
             cache_kib: 8 * 1024,
-            mmap_bytes: 256 * 1024 * 1024,
+            mmap_bytes: 0,
         }
     }
 
@@ -60,7 +60,7 @@ impl StoreOptions {
             .row_buffer_size(ROW_BUFFER)
             .disable_statement_logging();
         match role {
-            Role::Reader => options.read_only(true).pragma("query_only", "ON"),
+            Role::Reader => options.read_only(true),
             Role::Writer { synchronous } => options
                 .create_if_missing(true)
                 .journal_mode(SqliteJournalMode::Wal)

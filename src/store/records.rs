@@ -9,7 +9,7 @@ mod write;
 
 pub use list::{ListQuery, count, list, list_and_count};
 pub use references::{referencing, referencing_ids};
-pub use write::{delete, insert, replace_text, update};
+pub use write::{delete, insert, insert_later, replace_text, update};
 
 use std::collections::{HashMap, HashSet};
 use std::sync::Arc;

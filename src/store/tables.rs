@@ -317,4 +317,4 @@ async fn run(conn: &mut Conn, sql: String) -> Result<(), Error> {
 }
 
 #[cfg(test)]
-mod tests;
+pub(in crate::store) mod tests;

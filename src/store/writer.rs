@@ -1,5 +1,6 @@
 //! The one writer. Jobs that wait at the same time share a transaction: one commit, hence one wait for the disk, for all.
 
+use std::cell::Cell;
 use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -26,6 +27,17 @@ const QUEUE_PATIENCE: Duration = Duration::from_secs(30);
 const GROUP_JOBS: usize = 256;
 const GROUP_TIME: Duration = Duration::from_millis(8);
 
+/// How long a job may take that shares its transaction: the others wait for it.
+const JOB_TIME: Duration = Duration::from_secs(120);
+
+thread_local! {
+    /// Whether this thread runs jobs.
+    static RUNS_JOBS: Cell<bool> = const { Cell::new(false) };
+}
+
+/// Statistics for the query planner, and the write-ahead log into the database file.
+const TIDY: &str = "PRAGMA optimize; PRAGMA wal_checkpoint(TRUNCATE)";
+
 /// Hands jobs to the writer.
 pub(super) struct Writer {
     queue: mpsc::Sender<Command>,
@@ -33,6 +45,8 @@ pub(super) struct Writer {
 
 enum Command {
     Run(Job),
+    /// Tidy up, outside of transactions.
+    Optimize(oneshot::Sender<Result<(), Error>>),
     /// Finish: nothing behind this is run. Answered when the connection is closed.
     Close(oneshot::Sender<()>),
 }
@@ -75,25 +89,41 @@ impl Writer {
     }
 
     /// Runs a job and waits for the commit. Once queued, it runs even if the caller stops waiting.
-    pub(super) async fn write<T, E, F>(&self, job: F, alone: bool) -> Result<T, E>
+    /// `late` turns an error into the job's kind that comes after the job has ended.
+    pub(super) async fn write<T, E, F>(
+        &self,
+        job: F,
+        late: impl FnOnce(Error) -> E + Send + 'static,
+        alone: bool,
+    ) -> Result<T, E>
     where
         F: for<'t> FnOnce(&'t mut Tx) -> BoxFuture<'t, Result<T, E>> + Send + 'static,
         T: Send + 'static,
         E: From<Error> + Send + 'static,
     {
+        if RUNS_JOBS.get() {
+            return Err(Error::Nested.into());
+        }
         let (reply, result) = oneshot::channel();
         let run: Run = Box::new(move |tx| {
             Box::pin(async move {
-                let result = AssertUnwindSafe(async { job(tx).await })
-                    .catch_unwind()
-                    .await
-                    .unwrap_or_else(|_| Err(E::from(Error::Abandoned)));
+                let work = AssertUnwindSafe(async { job(tx).await }).catch_unwind();
+                let ended = if alone {
+                    Ok(work.await)
+                } else {
+                    tokio::time::timeout(JOB_TIME, work).await
+                };
+                let result = match ended {
+                    Ok(Ok(result)) => result,
+                    Ok(Err(_)) => Err(E::from(Error::Abandoned)),
+                    Err(_) => Err(E::from(Error::Timeout)),
+                };
                 Outcome {
                     keep: result.is_ok(),
                     answer: Box::new(move |commit| {
                         // An error of the job's own says more than that of the commit.
                         let _ = reply.send(match commit {
-                            Err(error) if result.is_ok() => Err(E::from(error)),
+                            Err(error) if result.is_ok() => Err(late(error)),
                             _ => result,
                         });
                     }),
@@ -101,6 +131,13 @@ impl Writer {
             })
         });
         self.send(Command::Run(Job { run, alone })).await?;
+        result.await.map_err(|_| Error::Closed)?
+    }
+
+    /// Lets SQLite renew its statistics, and moves the write-ahead log into the database file.
+    pub(super) async fn optimize(&self) -> Result<(), Error> {
+        let (reply, result) = oneshot::channel();
+        self.send(Command::Optimize(reply)).await?;
         result.await.map_err(|_| Error::Closed)?
     }
 
@@ -151,11 +188,18 @@ impl Reopen {
 
 impl Worker {
     async fn run(mut self) {
+        RUNS_JOBS.set(true);
         let mut done = None;
         let mut next = self.jobs.recv().await;
         loop {
             match next {
                 Some(Command::Run(job)) => next = self.group(job).await,
+                Some(Command::Optimize(reply)) => {
+                    self.tx.stop_transactions();
+                    let _ = reply.send(self.tx.run(TIDY).await);
+                    self.tx.start_transactions();
+                    next = None;
+                }
                 Some(Command::Close(reply)) => {
                     done = Some(reply);
                     break;
@@ -186,7 +230,7 @@ impl Worker {
             if alone
                 || self.tx.is_lost()
                 || self.tx.schema_changed()
-                || group.answers.len() >= GROUP_JOBS
+                || group.jobs.len() >= GROUP_JOBS
                 || started.elapsed() >= GROUP_TIME
             {
                 break None;
@@ -202,20 +246,32 @@ impl Worker {
     }
 
     async fn job(&mut self, job: Job, group: &mut Group) {
+        self.tx.start_job(group.jobs.len());
         let Outcome { keep, answer } = (job.run)(&mut self.tx).await;
         let ended = self.tx.end_job(keep).await;
-        let ended = ended.map(|actions| {
-            if keep {
-                group.actions.extend(actions);
-                group.alone |= job.alone;
-            }
+        let kept = keep && ended.is_ok();
+        group.alone |= kept && job.alone;
+        let (actions, result) = match ended {
+            Ok(actions) if keep => (actions, Ok(())),
+            Ok(_) => (Vec::new(), Ok(())),
+            Err(error) => (Vec::new(), Err(error)),
+        };
+        group.jobs.push(Ended {
+            answer,
+            actions,
+            result,
         });
-        group.answers.push((answer, ended));
     }
 
     /// Commits, publishes what changed, and answers.
-    async fn finish(&mut self, group: Group) {
+    async fn finish(&mut self, mut group: Group) {
         let committed = self.tx.commit().await;
+        for (job, error) in self.tx.take_failed() {
+            if let Some(job) = group.jobs.get_mut(job) {
+                job.actions.clear();
+                job.result = Err(error);
+            }
+        }
         if committed.is_ok() {
             if self.tx.schema_changed() {
                 self.schema.store(Arc::clone(self.tx.schema()));
@@ -226,7 +282,8 @@ impl Worker {
                     tracing::warn!(%error, "the writer may use stale statements");
                 }
             }
-            for action in group.actions {
+            let actions = group.jobs.iter_mut().flat_map(|job| job.actions.drain(..));
+            for action in actions {
                 // A panic is reported by the panic hook; it must not take the writer along.
                 let _ = std::panic::catch_unwind(AssertUnwindSafe(action));
             }
@@ -243,8 +300,8 @@ impl Worker {
         } else {
             self.tx.reset_schema(schema);
         }
-        for (answer, ended) in group.answers {
-            answer(ended.and_then(|()| committed.clone()));
+        for job in group.jobs {
+            (job.answer)(job.result.and_then(|()| committed.clone()));
         }
     }
 }
@@ -252,19 +309,24 @@ impl Worker {
 /// The jobs of one transaction.
 #[derive(Default)]
 struct Group {
-    answers: Vec<(Answer, Result<(), Error>)>,
-    actions: Vec<AfterCommit>,
+    jobs: Vec<Ended>,
     /// A job that had the transaction for itself was kept: it may have changed tables.
     alone: bool,
+}
+
+/// A job that ran.
+struct Ended {
+    answer: Answer,
+    actions: Vec<AfterCommit>,
+    result: Result<(), Error>,
 }
 
 /// Moves the write-ahead log into the database file, so that a copy of the file is whole, and closes.
 async fn finish(mut conn: Conn) -> Result<(), Error> {
     conn.stop_transactions();
-    conn.run("PRAGMA optimize; PRAGMA wal_checkpoint(TRUNCATE)")
-        .await?;
+    conn.run(TIDY).await?;
     conn.close().await
 }
 
 #[cfg(test)]
-pub(in crate::store) mod tests;
+mod tests;

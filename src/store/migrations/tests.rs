@@ -69,7 +69,7 @@ async fn secrets_differ_from_directory_to_directory() {
     let mut secrets = Vec::new();
     for dir in [&one, &two] {
         let store = open(dir).await;
-        let collections = collections::load(&mut *store.read().await.unwrap()).await;
+        let collections = collections::load(&mut store.read().await.unwrap()).await;
         for collection in collections.unwrap() {
             if let Some(auth) = &collection.auth {
                 secrets.push(auth.auth_token.secret.clone());
@@ -166,6 +166,17 @@ async fn opens_the_directory_of_the_environment() {
         collections::load(&mut conn).await.unwrap().len(),
         was_made_by_pocketbase(&mut conn).await.unwrap()
     );
+    let schema = store.schema();
+    for (view, fields) in crate::store::views::outdated(&mut conn, &schema, "")
+        .await
+        .unwrap()
+    {
+        println!(
+            "view {}: {fields:#?}, stored {:#?}",
+            view.name,
+            view.fields()
+        );
+    }
     drop(conn);
     store.close().await;
 }

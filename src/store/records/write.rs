@@ -8,6 +8,7 @@ use crate::store::conn::Conn;
 use crate::store::error::Error;
 use crate::store::sql::Sql;
 use crate::store::texts::texts_of;
+use crate::store::tx::Tx;
 
 /// Stores a new row.
 ///
@@ -18,6 +19,18 @@ pub async fn insert(conn: &mut Conn, record: &Record) -> Result<(), Error> {
     let mut sql = Sql::new(Arc::clone(&texts.insert));
     sql.args.extend_from_slice(record.values());
     conn.execute(&sql).await.map(drop)
+}
+
+/// As [`insert`], done after the job: see [`Tx::execute_later`]. For jobs of [`crate::store::Store::write_deferring`] that end
+/// with it.
+///
+/// # Errors
+/// As [`insert`], to the job's caller.
+pub async fn insert_later(tx: &mut Tx, record: &Record) -> Result<(), Error> {
+    let texts = texts_of(record.collection());
+    let mut sql = Sql::new(Arc::clone(&texts.insert));
+    sql.args.extend_from_slice(record.values());
+    tx.execute_later(sql).await
 }
 
 /// Stores the changed fields of a loaded record; without changes nothing is done. A changed id moves the row to it.

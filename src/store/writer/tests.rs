@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use sqlx::Row;
 use tokio::sync::oneshot;
@@ -345,63 +345,229 @@ async fn commits_are_durable_and_the_log_is_write_ahead() {
     assert_eq!(settings, (2, "wal".to_owned(), 0));
 }
 
-/// Run with `cargo test --release -- --ignored --nocapture writes_per_second`.
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-#[ignore = "a measurement"]
-async fn writes_per_second() {
-    let dir = match std::env::var("STORE_BENCH_DIR") {
-        Ok(dir) => tempfile::tempdir_in(dir).unwrap(),
-        Err(_) => tempfile::tempdir().unwrap(),
-    };
-    let store = Store::open(StoreOptions::new(dir.path())).await.unwrap();
-    store
-        .write_exclusive(|tx| {
-            Box::pin(tx.run("CREATE TABLE t (id TEXT PRIMARY KEY, n INTEGER NOT NULL DEFAULT 0)"))
+/// Statements that are left to be done later: those of jobs in one transaction, among them failing ones.
+#[tokio::test]
+async fn statements_left_for_later_fail_their_own_job_only() {
+    let f = fixture().await;
+    let (release, held) = f.hold().await;
+    let ran = Arc::new(std::sync::Mutex::new(Vec::new()));
+    let later = |ids: &'static [&'static str]| {
+        let (ran, store) = (Arc::clone(&ran), f.store.clone());
+        tokio::spawn(async move {
+            let job = store.write_deferring::<_, Reason, _>(
+                move |tx| {
+                    Box::pin(async move {
+                        for id in ids {
+                            tx.execute_later(insert(id)).await?;
+                        }
+                        tx.on_commit(Box::new(move || ran.lock().unwrap().push(ids[0])));
+                        Ok(())
+                    })
+                },
+                |error| Reason(format!("late: {error}")),
+            );
+            job.await
         })
-        .await
-        .unwrap();
-    for clients in [1_usize, 8, 64] {
-        let total = 20_000_usize.min(clients * 2_000);
-        let started = Instant::now();
-        let cpu = cpu_seconds();
-        let tasks: Vec<_> = (0..clients)
-            .map(|client| {
-                let store = store.clone();
-                tokio::spawn(async move {
-                    for n in 0..total / clients {
-                        let id = format!("{clients}-{client}-{n}");
-                        store
-                            .write(move |tx| {
-                                Box::pin(async move { tx.execute(&insert(&id)).await })
-                            })
-                            .await
-                            .unwrap();
-                    }
-                })
-            })
-            .collect();
-        for task in tasks {
-            task.await.unwrap();
-        }
-        let count = total / clients * clients;
-        println!(
-            "{clients} clients: {:.0} writes/s, {:.0} per CPU second",
-            count as f64 / started.elapsed().as_secs_f64(),
-            count as f64 / (cpu_seconds() - cpu)
-        );
+    };
+    let mut jobs = Vec::new();
+    for ids in [
+        &["a"][..],
+        &["b", "held", "never"],
+        &["c"],
+        &["a"],
+        &["d", "e"],
+        &["f"],
+        &["g"],
+        &["h"],
+        &["i"],
+        &["c"],
+    ] {
+        jobs.push(later(ids));
+        // Keeps the jobs in order.
+        tokio::task::yield_now().await;
     }
-    store.close().await;
+    release.send(()).unwrap();
+    held.await.unwrap().unwrap();
+    let mut failed = Vec::new();
+    for (number, job) in jobs.into_iter().enumerate() {
+        if let Err(error) = job.await.unwrap() {
+            assert_eq!(error.0, "late: unique constraint on t (id)");
+            failed.push(number);
+        }
+    }
+    assert_eq!(failed, [1, 3, 9]);
+    assert_eq!(
+        f.ids().await,
+        ["a", "c", "d", "e", "f", "g", "h", "held", "i"]
+    );
+    assert_eq!(*ran.lock().unwrap(), ["a", "c", "d", "f", "g", "h", "i"]);
 }
 
-/// User and system time of this process in seconds, from `/proc/self/stat` (100 ticks a second).
-pub(in crate::store) fn cpu_seconds() -> f64 {
-    let stat = std::fs::read_to_string("/proc/self/stat").unwrap();
-    let fields: Vec<&str> = stat
-        .rsplit(')')
-        .next()
-        .unwrap()
-        .split_whitespace()
-        .collect();
-    let ticks: f64 = fields[11].parse::<f64>().unwrap() + fields[12].parse::<f64>().unwrap();
-    ticks / 100.0
+/// A caller's own kind of error.
+#[derive(Debug)]
+struct Reason(String);
+
+impl From<Error> for Reason {
+    fn from(error: Error) -> Self {
+        Self(error.to_string())
+    }
+}
+
+#[tokio::test]
+async fn a_job_sees_what_it_left_for_later() {
+    let f = fixture().await;
+    let count = f
+        .store
+        .write(|tx| {
+            Box::pin(async move {
+                tx.execute_later(insert("a")).await?;
+                tx.execute_later(insert("b")).await?;
+                let row = tx
+                    .fetch_optional(&Sql::new("SELECT count(*) FROM t"))
+                    .await?;
+                Ok::<i64, Error>(row.unwrap().get(0))
+            })
+        })
+        .await;
+    assert_eq!(count.unwrap(), 2);
+    let failed = f
+        .store
+        .write(|tx| {
+            Box::pin(async move {
+                tx.execute(&insert("c")).await?;
+                tx.execute_later(insert("a")).await?;
+                tx.fetch_optional(&Sql::new("SELECT 1")).await.map(drop)
+            })
+        })
+        .await;
+    assert!(matches!(failed, Err(Error::Unique { .. })));
+    let undone: Result<(), Error> = f
+        .store
+        .write(|tx| {
+            Box::pin(async move {
+                tx.execute_later(insert("d")).await?;
+                Err(Error::Busy)
+            })
+        })
+        .await;
+    assert!(undone.is_err());
+    assert_eq!(f.ids().await, ["a", "b"]);
+}
+
+mod random_groups {
+    use std::collections::BTreeSet;
+
+    use proptest::prelude::*;
+
+    use super::*;
+
+    /// What a job does, and whether it ends well.
+    #[derive(Clone, Debug)]
+    struct Plan {
+        steps: Vec<(u8, bool)>,
+        fail: bool,
+    }
+
+    fn plan() -> impl Strategy<Value = Plan> {
+        let step = (0_u8..24, any::<bool>());
+        (
+            proptest::collection::vec(step, 0..4),
+            proptest::bool::weighted(0.2),
+        )
+            .prop_map(|(steps, fail)| Plan { steps, fail })
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig { cases: 48, ..ProptestConfig::default() })]
+
+        /// Each job inserts ids, at once or later. In whatever groups they run: a job that meets a taken id, or gives up,
+        /// leaves nothing; the others leave all.
+        #[test]
+        fn each_job_is_kept_whole_or_not_at_all(plans in proptest::collection::vec(plan(), 1..40)) {
+            let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+            runtime.block_on(async {
+                let f = fixture().await;
+                let (release, held) = f.hold().await;
+                let mut jobs = Vec::new();
+                for plan in plans.clone() {
+                    let store = f.store.clone();
+                    jobs.push(tokio::spawn(async move {
+                        store.write(move |tx| Box::pin(async move {
+                            for (id, later) in plan.steps {
+                                let sql = insert(&format!("{id:02}"));
+                                if later {
+                                    tx.execute_later(sql).await?;
+                                } else {
+                                    tx.execute(&sql).await?;
+                                }
+                            }
+                            if plan.fail { Err(Error::Busy) } else { Ok(()) }
+                        })).await
+                    }));
+                    tokio::task::yield_now().await;
+                }
+                release.send(()).unwrap();
+                held.await.unwrap().unwrap();
+                let mut expected = BTreeSet::from(["held".to_owned()]);
+                for (plan, job) in plans.iter().zip(jobs) {
+                    let ids: Vec<String> = plan.steps.iter().map(|(id, _)| format!("{id:02}")).collect();
+                    let mut with = expected.clone();
+                    let fits = ids.into_iter().all(|id| with.insert(id)) && !plan.fail;
+                    let kept = job.await.unwrap().is_ok();
+                    assert_eq!(kept, fits, "{plan:?}");
+                    if kept {
+                        expected = with;
+                    }
+                }
+                let found: BTreeSet<String> = f.ids().await.into_iter().collect();
+                assert_eq!(found, expected);
+            });
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_write_inside_a_write_is_refused_instead_of_waiting_for_itself() {
+    let f = fixture().await;
+    let store = f.store.clone();
+    let nested: Result<(), Error> = f
+        .store
+        .write(|_| Box::pin(async move { store.write(|_| Box::pin(async { Ok(()) })).await }))
+        .await;
+    assert!(matches!(nested, Err(Error::Nested)));
+}
+
+#[tokio::test]
+async fn a_database_locked_by_another_process_is_waited_for() {
+    let f = fixture().await;
+    let options = StoreOptions::new(f.dir.path());
+    let file = f.dir.path().join("data.db");
+    let synchronous = sqlx::sqlite::SqliteSynchronous::Full;
+    let role = crate::store::options::Role::Writer { synchronous };
+    let mut other = crate::store::Conn::open(&options.connect(&file, role), Duration::from_secs(5))
+        .await
+        .unwrap();
+    other.run("BEGIN IMMEDIATE").await.unwrap();
+    let mut insert = std::pin::pin!(f.insert("a"));
+    let waiting = tokio::time::timeout(Duration::from_millis(50), insert.as_mut()).await;
+    assert!(waiting.is_err());
+    let (inserted, released) = tokio::join!(insert, other.run("COMMIT"));
+    released.unwrap();
+    assert_eq!(inserted.unwrap(), 1);
+}
+
+#[tokio::test]
+async fn a_copy_holds_what_was_committed() {
+    let f = fixture().await;
+    f.insert("a").await.unwrap();
+    f.store.optimize().await.unwrap();
+    f.insert("b").await.unwrap();
+    let copy = tempfile::tempdir().unwrap();
+    f.store.copy_to(copy.path()).await.unwrap();
+    f.insert("c").await.unwrap();
+    let store = Store::open(StoreOptions::new(copy.path())).await.unwrap();
+    let mut conn = store.read().await.unwrap();
+    let rows = conn.fetch_all(&Sql::new("SELECT id FROM t")).await.unwrap();
+    assert_eq!(rows.len(), 2);
+    assert!(f.store.copy_to(copy.path()).await.is_err());
 }
