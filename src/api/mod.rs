@@ -1,5 +1,6 @@
 //! PocketBase's HTTP API, a file per resource. Handlers extract, call the engine, render.
 
+pub mod batch;
 mod body;
 pub mod collections;
 pub mod crons;
@@ -20,6 +21,7 @@ pub fn configure(config: &mut ServiceConfig) {
     health::configure(config);
     collections::configure(config);
     records::configure(config);
+    batch::configure(config);
     record_auth::configure(config);
     files::configure(config);
     realtime::configure(config);

@@ -24,6 +24,7 @@ use crate::model::{Collection, Field, FieldKind};
         super::records::create_record,
         super::records::update_record,
         super::records::delete_record,
+        super::batch::write_batch,
         super::record_auth::auth_methods,
         super::record_auth::auth_with_password,
         super::record_auth::auth_refresh,
