@@ -13,6 +13,7 @@ pub mod realtime;
 pub mod record_auth;
 pub mod records;
 pub mod settings;
+pub mod sql;
 
 use actix_web::web::ServiceConfig;
 
@@ -28,5 +29,6 @@ pub fn configure(config: &mut ServiceConfig) {
     settings::configure(config);
     logs::configure(config);
     crons::configure(config);
+    sql::configure(config);
     openapi::configure(config);
 }

@@ -31,6 +31,7 @@ use crate::model::{Collection, Field, FieldKind};
         super::record_auth::impersonate,
         super::files::file_token,
         super::files::download_file,
+        super::sql::run_sql,
         super::realtime::connect,
         super::realtime::set_subscriptions,
         openapi,

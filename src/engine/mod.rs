@@ -8,6 +8,7 @@ pub mod auth;
 pub mod batch;
 mod checks;
 pub mod collections;
+mod console;
 mod core;
 pub mod crons;
 mod error;

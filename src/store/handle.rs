@@ -27,6 +27,7 @@ pub struct Store {
 }
 
 struct Inner {
+    options: StoreOptions,
     data: Database,
     logs: Database,
     schema: Arc<ArcSwap<Schema>>,
@@ -48,8 +49,8 @@ impl Store {
             path: options.dir.display().to_string(),
             cause: Arc::new(cause),
         })?;
-        let data = options.dir.join("data.db");
-        let logs = options.dir.join("auxiliary.db");
+        let data = options.data_file();
+        let logs = options.logs_file();
         let synchronous = SqliteSynchronous::Full;
         let (mut data_conn, data_reopen) = open_writer(&options, &data, synchronous).await?;
         // Losing the last log lines when the power fails is no harm.
@@ -81,6 +82,7 @@ impl Store {
         spawn_writers(data_task, logs_task).await?;
         Ok(Self {
             inner: Arc::new(Inner {
+                options,
                 data: Database {
                     readers: data_readers,
                     writer: data_writer,
@@ -92,6 +94,10 @@ impl Store {
                 schema,
             }),
         })
+    }
+
+    pub(super) fn options(&self) -> &StoreOptions {
+        &self.inner.options
     }
 
     /// The collections as last committed.

@@ -6,6 +6,7 @@
 pub mod catalog;
 pub mod collections;
 mod conn;
+pub mod console;
 mod dialect;
 mod error;
 mod handle;
