@@ -95,7 +95,8 @@ pub(super) async fn log_stats(
 fn entry(log: &Record) -> Json {
     let members = ["id", "created", "data", "message", "level"];
     let member = |name: &str| {
-        let value = log.get(name).map(Value::to_json).unwrap_or_default();
+        let mut value = log.get(name).map(Value::to_json).unwrap_or_default();
+        value.sort_all_objects();
         (name.to_owned(), value)
     };
     Json::Object(Map::from_iter(members.map(member)))

@@ -34,7 +34,7 @@ pub struct ExpandTree(BTreeMap<String, Expanded>);
 
 /// One expanded relation.
 #[derive(Clone, Debug)]
-pub enum Expanded {
+enum Expanded {
     One(Arc<Enriched>),
     Many(Vec<Arc<Enriched>>),
 }
@@ -75,10 +75,6 @@ impl WriteExpand for ExpandTree {
             }
         }
         out.push(b'}');
-    }
-
-    fn is_empty(&self) -> bool {
-        self.0.is_empty()
     }
 }
 

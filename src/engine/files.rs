@@ -5,7 +5,7 @@ use std::sync::Arc;
 use super::{Engine, Error};
 use crate::blob::{Content, NewBlob};
 use crate::model::{Collection, Record, UploadSource};
-use crate::store::Tx;
+use crate::store::{Tx, records, views};
 
 /// Uploads that are in storage while their record is not committed yet. Dropping it without settling removes them.
 pub(super) struct StoredUploads {
@@ -125,11 +125,19 @@ impl Engine {
     /// Those of the database.
     pub async fn view_file_folder(
         &self,
-        _view: &Arc<Collection>,
-        _field: &str,
-        _name: &str,
+        view: &Arc<Collection>,
+        field: &str,
+        name: &str,
     ) -> Result<Option<String>, Error> {
-        Ok(None)
+        let schema = self.schema();
+        let Some((source, field)) = views::source(&schema, view, field) else {
+            return Ok(None);
+        };
+        let mut conn = self.read().await?;
+        let owners = records::referencing(&mut conn, &source, &field, name, 1).await?;
+        Ok(owners
+            .first()
+            .map(|owner| format!("{}/{}", source.id, owner.id())))
     }
 }
 

@@ -6,14 +6,11 @@ use serde_json::{Map, Value as Json};
 
 use super::records::ListParams;
 use super::{Engine, Error};
-use crate::filter::{self, SortKey};
+use crate::filter::{self, Expr, Limits, Operand, OperandKind, SortKey};
 use crate::model::{Collection, CollectionKind, Field, Record, Schema};
 use crate::store::Conn;
 use crate::store::records::{self, ListQuery};
 use crate::store::search::{Condition, Part, Scope, Sort};
-
-/// The longest filter text in bytes, as in PocketBase.
-const FILTER_BYTES_MAX: usize = 3500;
 
 /// Filters see the table alone, no collections.
 static NO_COLLECTIONS: LazyLock<Schema> = LazyLock::new(Schema::default);
@@ -47,6 +44,45 @@ impl Table {
         }
     }
 
+    /// Refuses filters that are too long or speak of anything but columns, such as requests and other collections.
+    ///
+    /// # Errors
+    /// `BadRequest`.
+    fn check(&self, filter: &str) -> Result<(), Error> {
+        if filter.is_empty() {
+            return Ok(());
+        }
+        let tree = filter::parse(filter, &Limits::REQUEST).map_err(|error| unreadable(&error))?;
+        if self.covers(&tree) {
+            Ok(())
+        } else {
+            Err(Error::bad_request(""))
+        }
+    }
+
+    fn covers(&self, tree: &Expr) -> bool {
+        match tree {
+            Expr::And(items) | Expr::Or(items) => items.iter().all(|item| self.covers(item)),
+            Expr::Compare(comparison) => {
+                self.knows(&comparison.left) && self.knows(&comparison.right)
+            }
+        }
+    }
+
+    fn knows(&self, operand: &Operand) -> bool {
+        match &operand.kind {
+            OperandKind::Text(_) | OperandKind::Number(_) => true,
+            OperandKind::Call { args, .. } => args.iter().all(|arg| self.knows(arg)),
+            OperandKind::Path(path) => {
+                let column = path.segments().next().unwrap_or_default();
+                let (column, _) = filter::split_modifier(column);
+                path.as_macro().is_some()
+                    || path.as_literal().is_some()
+                    || self.0.field(column).is_some()
+            }
+        }
+    }
+
     /// The condition that a filter text puts on the rows.
     ///
     /// # Errors
@@ -55,17 +91,14 @@ impl Table {
         if filter.is_empty() {
             return Ok(Condition::Always);
         }
-        if filter.len() > FILTER_BYTES_MAX {
-            return Err(Error::bad_request(""));
-        }
-        Ok(engine.compiler().compile(filter, &self.scope())?)
+        self.check(filter)?;
+        let compiled = engine.compiler().compile(filter, &self.scope());
+        compiled.map_err(|error| unreadable(&error))
     }
 
     /// The condition and order of a list.
     fn plan(&self, engine: &Engine, params: &ListParams) -> Result<(Condition, Sort), Error> {
-        if params.filter.len() > FILTER_BYTES_MAX {
-            return Err(Error::bad_request(""));
-        }
+        self.check(&params.filter)?;
         let keys = sort_keys(&params.sort)?;
         let part = Part {
             text: &params.filter,
@@ -76,10 +109,15 @@ impl Table {
         } else {
             std::slice::from_ref(&part)
         };
-        Ok(engine
-            .compiler()
-            .compile_list(parts, &keys, &self.scope())?)
+        let compiled = engine.compiler().compile_list(parts, &keys, &self.scope());
+        compiled.map_err(|error| unreadable(&error))
     }
+}
+
+/// PocketBase gives no reason here.
+fn unreadable(error: &impl std::fmt::Display) -> Error {
+    tracing::debug!(%error, "a filter or sort is refused");
+    Error::bad_request("")
 }
 
 /// Reads sort keys within PocketBase's bounds.

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use actix_web::dev::Payload;
 use actix_web::http::header::AUTHORIZATION;
 use actix_web::web::Data;
-use actix_web::{FromRequest, HttpRequest};
+use actix_web::{FromRequest, HttpMessage, HttpRequest};
 use serde_json::{Map, Value as Json};
 
 use super::error::ApiError;
@@ -29,6 +29,10 @@ pub struct Caller {
     /// The client's address, from trusted proxy headers where the settings name some.
     pub ip: String,
 }
+
+/// Put into a request's extensions for the request log: who signed it.
+#[derive(Clone, Debug)]
+pub struct SignedIn(pub Arc<Record>);
 
 impl Caller {
     #[must_use]
@@ -95,6 +99,11 @@ async fn identify(request: &HttpRequest) -> Result<Caller, ApiError> {
         && !settings.superuser_ip_allowed(&ip)
     {
         return Err(ApiError::forbidden(""));
+    }
+    if let Some(record) = &auth {
+        request
+            .extensions_mut()
+            .insert(SignedIn(Arc::clone(record)));
     }
     let token = auth.as_ref().map(|_| Arc::from(token));
     Ok(Caller {

@@ -1,16 +1,20 @@
 //! Assembly: opens the parts in order, mounts routes, starts, drains and stops.
 
+mod activity;
 mod install;
 mod routes;
 
 use std::net::{SocketAddr, TcpListener};
+use std::sync::Arc;
 use std::time::Duration;
 
 use actix_web::dev::ServerHandle;
 use actix_web::web::Data;
 use actix_web::{App, HttpServer};
 use anyhow::Context as _;
+use tokio_util::sync::CancellationToken;
 
+use self::activity::RequestLog;
 use crate::api::realtime::{Clients, Dispatcher};
 use crate::base::clock::Clock;
 use crate::blob::{Storage, Thumbs};
@@ -31,6 +35,8 @@ pub struct Running {
     pub addr: SocketAddr,
     pub engine: Engine,
     clients: Clients,
+    stop: CancellationToken,
+    log_task: tokio::task::JoinHandle<()>,
     handle: ServerHandle,
     task: tokio::task::JoinHandle<std::io::Result<()>>,
 }
@@ -41,6 +47,8 @@ impl Running {
         self.clients.end();
         self.handle.stop(true).await;
         let _ = self.task.await;
+        self.stop.cancel();
+        let _ = self.log_task.await;
         self.engine.store().close().await;
     }
 
@@ -87,10 +95,7 @@ pub async fn start(config: &Config, listener: TcpListener) -> anyhow::Result<Run
     let engine = open(config).await?;
     let addr = listener.local_addr()?;
     let clients = Clients::default();
-    engine.register_hook(std::sync::Arc::new(Dispatcher::start(
-        engine.clone(),
-        clients.clone(),
-    )));
+    engine.register_hook(Arc::new(Dispatcher::start(engine.clone(), clients.clone())));
     sweep(engine.bus().clone());
     let shared = routes::Shared {
         engine: Data::new(engine.clone()),
@@ -99,9 +104,17 @@ pub async fn start(config: &Config, listener: TcpListener) -> anyhow::Result<Run
         thumbs: Data::new(Thumbs::new(engine.files().clone())),
         public: routes::Public::of(config),
     };
+    let stop = CancellationToken::new();
+    let (log, log_task) = RequestLog::start(engine.clone(), stop.clone());
+    tokio::spawn(
+        engine
+            .crons()
+            .clone()
+            .run_until(engine.clone(), stop.clone()),
+    );
     let edge = Edge::new(EdgeOptions {
         cors: Cors::new(&config.origins),
-        activity: None,
+        activity: Some(Arc::new(log)),
     });
     let server = HttpServer::new(move || {
         let shared = shared.clone();
@@ -122,6 +135,8 @@ pub async fn start(config: &Config, listener: TcpListener) -> anyhow::Result<Run
         addr,
         engine,
         clients,
+        stop,
+        log_task,
         handle,
         task: tokio::spawn(server),
     })

@@ -1,5 +1,7 @@
 //! One database connection, for reading or inside a write transaction.
 
+mod later;
+
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
@@ -8,6 +10,7 @@ use futures_util::TryStreamExt;
 use sqlx::sqlite::{SqliteArguments, SqliteConnectOptions, SqliteConnection, SqliteRow};
 use sqlx::{Arguments, AssertSqlSafe, ConnectOptions, Connection, Either, Execute, Executor};
 
+use self::later::Later;
 use super::error::{self, Error};
 use super::sql::Sql;
 use crate::model::Value;
@@ -25,6 +28,9 @@ const BEGIN: &str = "BEGIN IMMEDIATE;SAVEPOINT job";
 /// text with the statement it costs no thread switch of its own.
 const RENEW: &str = "RELEASE job;SAVEPOINT job;";
 
+/// The statements in `RENEW`.
+const RENEW_STATEMENTS: usize = 2;
+
 /// A connection that query functions work on. Readers come from the pool; inside a write transaction it is the writer's.
 ///
 /// A query whose future is dropped ends early; the connection stays usable.
@@ -38,6 +44,11 @@ pub struct Conn {
     /// A statement failed, and nobody looked yet whether the transaction survived it.
     suspect: bool,
     dead: bool,
+    /// The job that runs, by its number in the transaction.
+    job: usize,
+    /// The job whose statements are in the savepoint; none while it is empty.
+    owner: Option<usize>,
+    later: Later,
 }
 
 /// Where a connection stands between statements.
@@ -47,12 +58,8 @@ enum State {
     Automatic,
     /// The next statement opens the write transaction.
     Unopened,
-    /// The job's savepoint is open and nothing ran in it.
-    Fresh,
-    /// Statements of the current job ran.
-    Used,
-    /// The last job is to be kept; the next statement renews the savepoint.
-    Kept,
+    /// In the write transaction, with the savepoint of a job.
+    Open,
     /// SQLite ended the transaction by itself: everything in it is gone.
     Lost,
 }
@@ -111,6 +118,9 @@ impl Conn {
             state: State::Automatic,
             suspect: false,
             dead: false,
+            job: 0,
+            owner: None,
+            later: Later::default(),
         })
     }
 
@@ -215,22 +225,30 @@ impl Conn {
 
     /// The text to send, with what has to go before it, and its values.
     async fn prepare(&mut self, sql: &Sql) -> Result<(Arc<str>, SqliteArguments), Error> {
-        let arguments = arguments(&sql.args)?;
+        let mut values = SqliteArguments::default();
+        add_arguments(&mut values, &sql.args)?;
+        self.flush().await?;
         self.check_transaction().await;
         match self.state {
             State::Lost => return Err(Error::Abandoned),
             State::Unopened => self.begin().await?,
-            State::Automatic | State::Fresh | State::Used | State::Kept => {}
+            State::Automatic | State::Open => {}
         }
         // From here to the sending of the statement nothing waits: the state and the connection agree.
-        let text = match self.state {
-            State::Kept => [RENEW, &sql.text].concat().into(),
-            _ => Arc::clone(&sql.text),
+        let text = if self.must_renew(self.job) {
+            [RENEW, &sql.text].concat().into()
+        } else {
+            Arc::clone(&sql.text)
         };
-        if self.state != State::Automatic {
-            self.state = State::Used;
+        if self.state == State::Open {
+            self.owner = Some(self.job);
         }
-        Ok((text, arguments))
+        Ok((text, values))
+    }
+
+    /// Whether the savepoint holds what another job did.
+    fn must_renew(&self, job: usize) -> bool {
+        self.state == State::Open && self.owner.is_some_and(|owner| owner != job)
     }
 }
 
@@ -255,14 +273,20 @@ impl Conn {
         let mut attempt = 1;
         loop {
             match self.control(BEGIN).await {
-                Ok(_) => {
-                    self.state = State::Fresh;
+                Ok(()) => {
+                    self.state = State::Open;
+                    self.owner = None;
                     return Ok(());
                 }
                 Err(cause) if error::is_busy(&cause) && attempt < BEGIN_ATTEMPTS => attempt += 1,
                 Err(cause) => return Err(self.failed(cause)),
             }
         }
+    }
+
+    /// Names the job whose statements come next.
+    pub(super) fn start_job(&mut self, job: usize) {
+        self.job = job;
     }
 
     /// Ends a job: what it did stays in the transaction, or is undone.
@@ -272,32 +296,39 @@ impl Conn {
     pub(super) async fn end_job(&mut self, keep: bool) -> Result<(), Error> {
         if keep {
             self.check_transaction().await;
+        } else {
+            self.later.forget(self.job);
         }
         self.suspect = false;
-        match self.state {
-            State::Lost => return Err(Error::Abandoned),
-            State::Used if keep => self.state = State::Kept,
-            State::Used => {
-                let undone = self.control("ROLLBACK TO job").await;
-                self.state = if undone.is_ok() {
-                    State::Fresh
-                } else {
-                    State::Lost
-                };
-                undone.map_err(|_| Error::Abandoned)?;
-            }
-            _ => {}
+        if self.state == State::Lost {
+            return Err(Error::Abandoned);
+        }
+        if !keep && self.owner == Some(self.job) {
+            self.undo_job().await?;
         }
         Ok(())
     }
 
+    /// Empties the savepoint.
+    async fn undo_job(&mut self) -> Result<(), Error> {
+        self.owner = None;
+        self.control("ROLLBACK TO job").await.map_err(|_| {
+            self.state = State::Lost;
+            Error::Abandoned
+        })
+    }
+
     /// Commits what the jobs did. The next statement opens a new transaction, whether this succeeds or not.
     pub(super) async fn commit(&mut self) -> Result<(), Error> {
+        // The last job is over: nothing is to be returned to it.
+        self.job = usize::MAX;
+        let flushed = self.flush().await;
         let state = std::mem::replace(&mut self.state, State::Unopened);
+        self.owner = None;
         match state {
-            State::Unopened | State::Automatic => Ok(()),
+            State::Unopened | State::Automatic => flushed,
             State::Lost => Err(Error::Abandoned),
-            State::Fresh | State::Used | State::Kept => {
+            State::Open => {
                 let result = self.control("COMMIT").await;
                 if let Err(cause) = result {
                     // Fails when COMMIT itself has ended the transaction; then there is nothing left to undo.
@@ -330,10 +361,30 @@ impl Conn {
     }
 
     fn failed(&mut self, cause: sqlx::Error) -> Error {
-        self.suspect = self.state == State::Used;
+        self.suspect = self.state == State::Open;
         self.dead |= matches!(cause, sqlx::Error::WorkerCrashed);
         Error::from_sqlx(cause)
     }
+}
+
+/// Adds values to those of a statement.
+fn add_arguments(arguments: &mut SqliteArguments, values: &[Value]) -> Result<(), Error> {
+    arguments.reserve(values.len(), 0);
+    for value in values {
+        match value {
+            Value::Null => arguments.add(None::<String>),
+            Value::Bool(value) => arguments.add(*value),
+            Value::Number(value) => arguments.add(*value),
+            Value::Text(text) | Value::Json(text) => arguments.add(text.clone()),
+            Value::List(_) | Value::Geo(_) => {
+                let mut json = Vec::new();
+                value.write_json(&mut json);
+                arguments.add(String::from_utf8(json).unwrap_or_default())
+            }
+        }
+        .map_err(|cause| Error::from_sqlx(sqlx::Error::Encode(cause)))?;
+    }
+    Ok(())
 }
 
 /// Runs all statements of a text; gives the changes of the last. (SAVEPOINT and the like repeat the count of the
@@ -342,14 +393,20 @@ async fn last_change<'q>(
     raw: &mut SqliteConnection,
     query: impl Execute<'q, sqlx::Sqlite> + 'q,
 ) -> Result<u64, sqlx::Error> {
-    let mut results = raw.fetch_many(query);
-    let mut changes = 0;
-    while let Some(result) = results.try_next().await? {
-        if let Either::Left(done) = result {
-            changes = done.rows_affected();
+    let mut changes = None;
+    {
+        let mut results = raw.fetch_many(query);
+        while let Some(result) = results.try_next().await? {
+            if let Either::Left(done) = result {
+                changes = Some(done.rows_affected());
+            }
         }
     }
-    Ok(changes)
+    match changes {
+        Some(changes) => Ok(changes),
+        // Either there was nothing to run, or the thread of the connection is gone.
+        None => raw.ping().await.map(|()| 0),
+    }
 }
 
 /// The rows of all statements of a text. A connection whose thread died ends the stream early, without an error.
@@ -371,24 +428,4 @@ async fn all_rows<'q>(
     } else {
         Err(sqlx::Error::WorkerCrashed)
     }
-}
-
-fn arguments(values: &[Value]) -> Result<SqliteArguments, Error> {
-    let mut arguments = SqliteArguments::default();
-    arguments.reserve(values.len(), 0);
-    for value in values {
-        match value {
-            Value::Null => arguments.add(None::<String>),
-            Value::Bool(value) => arguments.add(*value),
-            Value::Number(value) => arguments.add(*value),
-            Value::Text(text) | Value::Json(text) => arguments.add(text.clone()),
-            Value::List(_) | Value::Geo(_) => {
-                let mut json = Vec::new();
-                value.write_json(&mut json);
-                arguments.add(String::from_utf8(json).unwrap_or_default())
-            }
-        }
-        .map_err(|cause| Error::from_sqlx(sqlx::Error::Encode(cause)))?;
-    }
-    Ok(arguments)
 }

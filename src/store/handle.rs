@@ -128,7 +128,25 @@ impl Store {
         T: Send + 'static,
         E: From<Error> + Send + 'static,
     {
-        self.inner.data.writer.write(job, false).await
+        self.inner.data.writer.write(job, E::from, false).await
+    }
+
+    /// As [`Store::write`], for jobs that leave statements to be done later ([`super::records::insert_later`]): `late`
+    /// turns the error of such a statement, or of the commit, into one of the job's kind.
+    ///
+    /// # Errors
+    /// As [`Store::write`].
+    pub async fn write_deferring<T, E, F>(
+        &self,
+        job: F,
+        late: impl FnOnce(Error) -> E + Send + 'static,
+    ) -> Result<T, E>
+    where
+        F: for<'t> FnOnce(&'t mut Tx) -> BoxFuture<'t, Result<T, E>> + Send + 'static,
+        T: Send + 'static,
+        E: From<Error> + Send + 'static,
+    {
+        self.inner.data.writer.write(job, late, false).await
     }
 
     /// As [`Store::write`], with a transaction of its own: for changes of tables and for long jobs.
@@ -141,7 +159,7 @@ impl Store {
         T: Send + 'static,
         E: From<Error> + Send + 'static,
     {
-        self.inner.data.writer.write(job, true).await
+        self.inner.data.writer.write(job, E::from, true).await
     }
 
     /// As [`Store::read`], for auxiliary.db.
@@ -162,7 +180,7 @@ impl Store {
         T: Send + 'static,
         E: From<Error> + Send + 'static,
     {
-        self.inner.logs.writer.write(job, false).await
+        self.inner.logs.writer.write(job, E::from, false).await
     }
 
     /// Finishes queued jobs, waits a while for readers, moves the write-ahead logs into the database files and closes them.

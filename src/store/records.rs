@@ -15,6 +15,7 @@ use super::rows;
 use super::search::{Condition, Form, Pieces, Sort, last_unique};
 use super::sql::Sql;
 use super::texts::{Texts, texts_of};
+use super::tx::Tx;
 use crate::model::{Collection, Field, Record, Value};
 
 const DIALECT: Dialect = Dialect::Sqlite;
@@ -299,6 +300,18 @@ pub async fn insert(conn: &mut Conn, record: &Record) -> Result<(), Error> {
     let mut sql = Sql::new(Arc::clone(&texts.insert));
     sql.args.extend_from_slice(record.values());
     conn.execute(&sql).await.map(drop)
+}
+
+/// As [`insert`], done after the job: see [`Tx::execute_later`]. For jobs of [`super::Store::write_deferring`] that end
+/// with it.
+///
+/// # Errors
+/// As [`insert`], to the job's caller.
+pub async fn insert_later(tx: &mut Tx, record: &Record) -> Result<(), Error> {
+    let texts = texts_of(record.collection());
+    let mut sql = Sql::new(Arc::clone(&texts.insert));
+    sql.args.extend_from_slice(record.values());
+    tx.execute_later(sql).await
 }
 
 /// Stores the changed fields of a loaded record; without changes nothing is done. A changed id moves the row to it.
@@ -620,7 +633,9 @@ async fn list_sql(conn: &mut Conn, query: &ListQuery<'_>) -> Result<Option<Sql>,
     let pieces = &mut select.pieces;
     if !query.collection.is_view() {
         if pieces.order.is_empty() && pieces.joined && !pieces.distinct {
-            pieces.order.push_str(joined_order(conn, query.collection, &texts).await?);
+            pieces
+                .order
+                .push_str(joined_order(conn, query.collection, &texts).await?);
         } else if pieces.unordered {
             // Sets that were worked out first may put the rows in another order than that of the table.
             if !pieces.order.is_empty() {

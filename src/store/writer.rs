@@ -75,7 +75,13 @@ impl Writer {
     }
 
     /// Runs a job and waits for the commit. Once queued, it runs even if the caller stops waiting.
-    pub(super) async fn write<T, E, F>(&self, job: F, alone: bool) -> Result<T, E>
+    /// `late` turns an error into the job's kind that comes after the job has ended.
+    pub(super) async fn write<T, E, F>(
+        &self,
+        job: F,
+        late: impl FnOnce(Error) -> E + Send + 'static,
+        alone: bool,
+    ) -> Result<T, E>
     where
         F: for<'t> FnOnce(&'t mut Tx) -> BoxFuture<'t, Result<T, E>> + Send + 'static,
         T: Send + 'static,
@@ -93,7 +99,7 @@ impl Writer {
                     answer: Box::new(move |commit| {
                         // An error of the job's own says more than that of the commit.
                         let _ = reply.send(match commit {
-                            Err(error) if result.is_ok() => Err(E::from(error)),
+                            Err(error) if result.is_ok() => Err(late(error)),
                             _ => result,
                         });
                     }),
@@ -186,7 +192,7 @@ impl Worker {
             if alone
                 || self.tx.is_lost()
                 || self.tx.schema_changed()
-                || group.answers.len() >= GROUP_JOBS
+                || group.jobs.len() >= GROUP_JOBS
                 || started.elapsed() >= GROUP_TIME
             {
                 break None;
@@ -202,20 +208,32 @@ impl Worker {
     }
 
     async fn job(&mut self, job: Job, group: &mut Group) {
+        self.tx.start_job(group.jobs.len());
         let Outcome { keep, answer } = (job.run)(&mut self.tx).await;
         let ended = self.tx.end_job(keep).await;
-        let ended = ended.map(|actions| {
-            if keep {
-                group.actions.extend(actions);
-                group.alone |= job.alone;
-            }
+        let kept = keep && ended.is_ok();
+        group.alone |= kept && job.alone;
+        let (actions, result) = match ended {
+            Ok(actions) if keep => (actions, Ok(())),
+            Ok(_) => (Vec::new(), Ok(())),
+            Err(error) => (Vec::new(), Err(error)),
+        };
+        group.jobs.push(Ended {
+            answer,
+            actions,
+            result,
         });
-        group.answers.push((answer, ended));
     }
 
     /// Commits, publishes what changed, and answers.
-    async fn finish(&mut self, group: Group) {
+    async fn finish(&mut self, mut group: Group) {
         let committed = self.tx.commit().await;
+        for (job, error) in self.tx.take_failed() {
+            if let Some(job) = group.jobs.get_mut(job) {
+                job.actions.clear();
+                job.result = Err(error);
+            }
+        }
         if committed.is_ok() {
             if self.tx.schema_changed() {
                 self.schema.store(Arc::clone(self.tx.schema()));
@@ -226,7 +244,8 @@ impl Worker {
                     tracing::warn!(%error, "the writer may use stale statements");
                 }
             }
-            for action in group.actions {
+            let actions = group.jobs.iter_mut().flat_map(|job| job.actions.drain(..));
+            for action in actions {
                 // A panic is reported by the panic hook; it must not take the writer along.
                 let _ = std::panic::catch_unwind(AssertUnwindSafe(action));
             }
@@ -243,8 +262,8 @@ impl Worker {
         } else {
             self.tx.reset_schema(schema);
         }
-        for (answer, ended) in group.answers {
-            answer(ended.and_then(|()| committed.clone()));
+        for job in group.jobs {
+            (job.answer)(job.result.and_then(|()| committed.clone()));
         }
     }
 }
@@ -252,10 +271,16 @@ impl Worker {
 /// The jobs of one transaction.
 #[derive(Default)]
 struct Group {
-    answers: Vec<(Answer, Result<(), Error>)>,
-    actions: Vec<AfterCommit>,
+    jobs: Vec<Ended>,
     /// A job that had the transaction for itself was kept: it may have changed tables.
     alone: bool,
+}
+
+/// A job that ran.
+struct Ended {
+    answer: Answer,
+    actions: Vec<AfterCommit>,
+    result: Result<(), Error>,
 }
 
 /// Moves the write-ahead log into the database file, so that a copy of the file is whole, and closes.

@@ -29,7 +29,7 @@ struct Group {
 }
 
 /// One connection.
-pub struct Client {
+pub(super) struct Client {
     id: Arc<str>,
     ip: String,
     handle: SubscriberHandle,

@@ -18,6 +18,8 @@ pub mod hooks;
 mod import;
 mod list;
 mod save;
+#[cfg(test)]
+mod tests;
 mod validate;
 mod views;
 

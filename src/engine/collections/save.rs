@@ -21,13 +21,18 @@ impl Engine {
         &self,
         body: Map<String, Json>,
     ) -> Result<Arc<Collection>, Error> {
+        let is_text =
+            |name: &str| matches!(body.get(name), None | Some(Json::Null | Json::String(_)));
+        if !is_text("type") || !is_text("name") {
+            return Err(Error::bad_request(
+                "Failed to load the collection type data due to invalid formatting.",
+            ));
+        }
+        let draft = Collection::from_body(&body).map_err(unreadable)?;
         let engine = self.clone();
         self.store()
             .write_exclusive(move |tx| {
-                Box::pin(async move {
-                    let draft = Collection::from_body(&body).map_err(unreadable)?;
-                    engine.save_collection_in(tx, draft, None, true).await
-                })
+                Box::pin(async move { engine.save_collection_in(tx, draft, None, true).await })
             })
             .await
             .map_err(|error: Error| in_words(error, "create"))

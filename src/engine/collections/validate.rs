@@ -9,7 +9,7 @@ use crate::engine::Error;
 use crate::engine::auth::providers;
 use crate::model::{Collection, Schema, SchemaFacts};
 use crate::store::search::{Compiler, Scope};
-use crate::store::{Tx, catalog, views};
+use crate::store::{self, Tx, catalog, views};
 
 /// Validates the collection of an event against the transaction.
 pub(super) async fn run(event: &mut CollectionEvent<'_>) -> Result<(), Error> {
@@ -104,7 +104,10 @@ impl SchemaFacts for Facts {
         self.compiler
             .compile(rule, &scope)
             .map(drop)
-            .map_err(|error| error.to_string())
+            .map_err(|error| match error {
+                store::Error::Filter(reason) => reason,
+                other => other.to_string(),
+            })
     }
 
     fn check_view_query(&self, _: &str) -> Result<(), String> {

@@ -14,14 +14,14 @@ use crate::model::{FieldError, FieldErrors, Record, Schema, Value};
 use crate::store::{self, Conn, Tx, records};
 
 /// Hashes of plain passwords by field: the plain text they belong to, and the hash.
-pub type Hashes = HashMap<String, (String, String)>;
+pub(in crate::engine) type Hashes = HashMap<String, (String, String)>;
 
 impl Engine {
     /// Saves a record through hooks and validation, without access rules.
     ///
     /// # Errors
     /// `Validation` by field, or what a hook refused.
-    pub async fn save_in(
+    pub(super) async fn save_in(
         &self,
         tx: &mut Tx,
         op: Op,
@@ -143,7 +143,31 @@ async fn validate(event: &mut RecordEvent<'_>) -> Result<(), Error> {
     let schema = Arc::clone(event.tx.schema());
     let mut errors = event.record.validate().err().unwrap_or_default();
     check_relations(event.tx, &schema, &event.record, &mut errors).await?;
+    check_custom_id(event.tx, &event.record, &mut errors).await?;
     errors.into_result()?;
+    Ok(())
+}
+
+/// Ids of a pattern of the collection's own must differ in more than case: file systems may not tell them apart.
+async fn check_custom_id(
+    conn: &mut Conn,
+    record: &Record,
+    errors: &mut FieldErrors,
+) -> Result<(), Error> {
+    if !record.is_new() || !record.collection().has_custom_ids() || errors.contains("id") {
+        return Ok(());
+    }
+    let id = Value::from(record.id());
+    let taken = records::find_ignoring_case(conn, record.collection(), "id", &id).await?;
+    if taken.is_some() {
+        errors.add(
+            "id",
+            FieldError::new(
+                "validation_pk_invalid",
+                "The record primary key is invalid or already exists.",
+            ),
+        );
+    }
     Ok(())
 }
 

@@ -24,7 +24,7 @@ pub use probes::{MailProbe, StorageProbe};
 const ROW: &str = "settings";
 
 /// The application settings, members in PocketBase's order. `Default` is what a new data directory starts with.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", default)]
 pub struct Settings {
     /// Addresses and subnets (CIDR) superusers may come from; empty: any.
@@ -150,22 +150,6 @@ pub struct LogsConfig {
     #[serde(rename = "logIP")]
     pub log_ip: bool,
     pub log_auth_id: bool,
-}
-
-impl Default for Settings {
-    fn default() -> Self {
-        Self {
-            superuser_ips: Vec::new(),
-            smtp: SmtpConfig::default(),
-            backups: BackupsConfig::default(),
-            s3: S3Config::default(),
-            meta: MetaConfig::default(),
-            rate_limits: RateLimitsConfig::default(),
-            trusted_proxy: TrustedProxyConfig::default(),
-            batch: BatchConfig::default(),
-            logs: LogsConfig::default(),
-        }
-    }
 }
 
 impl Default for SmtpConfig {

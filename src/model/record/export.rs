@@ -25,9 +25,6 @@ pub struct ExportView<'a> {
 pub trait WriteExpand {
     /// Appends the object.
     fn write_json(&self, out: &mut Vec<u8>);
-
-    /// Whether there is anything in it.
-    fn is_empty(&self) -> bool;
 }
 
 /// Expanded relations by field or back-relation name.
@@ -89,10 +86,6 @@ impl WriteExpand for Expand {
         }
         out.push(b'}');
     }
-
-    fn is_empty(&self) -> bool {
-        BTreeMap::is_empty(self)
-    }
 }
 
 impl Record {
@@ -149,7 +142,7 @@ impl Record {
 
     fn is_shown(&self, slot: &ExportSlot, view: &ExportView<'_>) -> bool {
         if let ExportSlot::Expand = slot
-            && view.expand.is_none_or(WriteExpand::is_empty)
+            && view.expand.is_none()
         {
             return false;
         }

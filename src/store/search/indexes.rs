@@ -16,7 +16,9 @@ pub(in crate::store) fn last_unique<'i>(
     indexes.iter().rev().find_map(|index| {
         let (unique, columns) = parse(index);
         let all_rows = !index.to_ascii_lowercase().contains(" where ");
-        let plain = columns.iter().all(|column| never_null.iter().any(|name| name == column));
+        let plain = columns
+            .iter()
+            .all(|column| never_null.iter().any(|name| name == column));
         (unique && all_rows && plain && !columns.is_empty()).then_some(columns)
     })
 }

@@ -345,6 +345,187 @@ async fn commits_are_durable_and_the_log_is_write_ahead() {
     assert_eq!(settings, (2, "wal".to_owned(), 0));
 }
 
+/// Statements that are left to be done later: those of jobs in one transaction, among them failing ones.
+#[tokio::test]
+async fn statements_left_for_later_fail_their_own_job_only() {
+    let f = fixture().await;
+    let (release, held) = f.hold().await;
+    let ran = Arc::new(std::sync::Mutex::new(Vec::new()));
+    let later = |ids: &'static [&'static str]| {
+        let (ran, store) = (Arc::clone(&ran), f.store.clone());
+        tokio::spawn(async move {
+            let job = store.write_deferring::<_, Reason, _>(
+                move |tx| {
+                    Box::pin(async move {
+                        for id in ids {
+                            tx.execute_later(insert(id)).await?;
+                        }
+                        tx.on_commit(Box::new(move || ran.lock().unwrap().push(ids[0])));
+                        Ok(())
+                    })
+                },
+                |error| Reason(format!("late: {error}")),
+            );
+            job.await
+        })
+    };
+    let mut jobs = Vec::new();
+    for ids in [
+        &["a"][..],
+        &["b", "held", "never"],
+        &["c"],
+        &["a"],
+        &["d", "e"],
+        &["f"],
+        &["g"],
+        &["h"],
+        &["i"],
+        &["c"],
+    ] {
+        jobs.push(later(ids));
+        // Keeps the jobs in order.
+        tokio::task::yield_now().await;
+    }
+    release.send(()).unwrap();
+    held.await.unwrap().unwrap();
+    let mut failed = Vec::new();
+    for (number, job) in jobs.into_iter().enumerate() {
+        if let Err(error) = job.await.unwrap() {
+            assert_eq!(error.0, "late: unique constraint on t (id)");
+            failed.push(number);
+        }
+    }
+    assert_eq!(failed, [1, 3, 9]);
+    assert_eq!(
+        f.ids().await,
+        ["a", "c", "d", "e", "f", "g", "h", "held", "i"]
+    );
+    assert_eq!(*ran.lock().unwrap(), ["a", "c", "d", "f", "g", "h", "i"]);
+}
+
+/// A caller's own kind of error.
+#[derive(Debug)]
+struct Reason(String);
+
+impl From<Error> for Reason {
+    fn from(error: Error) -> Self {
+        Self(error.to_string())
+    }
+}
+
+#[tokio::test]
+async fn a_job_sees_what_it_left_for_later() {
+    let f = fixture().await;
+    let count = f
+        .store
+        .write(|tx| {
+            Box::pin(async move {
+                tx.execute_later(insert("a")).await?;
+                tx.execute_later(insert("b")).await?;
+                let row = tx
+                    .fetch_optional(&Sql::new("SELECT count(*) FROM t"))
+                    .await?;
+                Ok::<i64, Error>(row.unwrap().get(0))
+            })
+        })
+        .await;
+    assert_eq!(count.unwrap(), 2);
+    let failed = f
+        .store
+        .write(|tx| {
+            Box::pin(async move {
+                tx.execute(&insert("c")).await?;
+                tx.execute_later(insert("a")).await?;
+                tx.fetch_optional(&Sql::new("SELECT 1")).await.map(drop)
+            })
+        })
+        .await;
+    assert!(matches!(failed, Err(Error::Unique { .. })));
+    let undone: Result<(), Error> = f
+        .store
+        .write(|tx| {
+            Box::pin(async move {
+                tx.execute_later(insert("d")).await?;
+                Err(Error::Busy)
+            })
+        })
+        .await;
+    assert!(undone.is_err());
+    assert_eq!(f.ids().await, ["a", "b"]);
+}
+
+mod random_groups {
+    use std::collections::BTreeSet;
+
+    use proptest::prelude::*;
+
+    use super::*;
+
+    /// What a job does, and whether it ends well.
+    #[derive(Clone, Debug)]
+    struct Plan {
+        steps: Vec<(u8, bool)>,
+        fail: bool,
+    }
+
+    fn plan() -> impl Strategy<Value = Plan> {
+        let step = (0_u8..24, any::<bool>());
+        (
+            proptest::collection::vec(step, 0..4),
+            proptest::bool::weighted(0.2),
+        )
+            .prop_map(|(steps, fail)| Plan { steps, fail })
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig { cases: 48, ..ProptestConfig::default() })]
+
+        /// Each job inserts ids, at once or later. In whatever groups they run: a job that meets a taken id, or gives up,
+        /// leaves nothing; the others leave all.
+        #[test]
+        fn each_job_is_kept_whole_or_not_at_all(plans in proptest::collection::vec(plan(), 1..40)) {
+            let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+            runtime.block_on(async {
+                let f = fixture().await;
+                let (release, held) = f.hold().await;
+                let mut jobs = Vec::new();
+                for plan in plans.clone() {
+                    let store = f.store.clone();
+                    jobs.push(tokio::spawn(async move {
+                        store.write(move |tx| Box::pin(async move {
+                            for (id, later) in plan.steps {
+                                let sql = insert(&format!("{id:02}"));
+                                if later {
+                                    tx.execute_later(sql).await?;
+                                } else {
+                                    tx.execute(&sql).await?;
+                                }
+                            }
+                            if plan.fail { Err(Error::Busy) } else { Ok(()) }
+                        })).await
+                    }));
+                    tokio::task::yield_now().await;
+                }
+                release.send(()).unwrap();
+                held.await.unwrap().unwrap();
+                let mut expected = BTreeSet::from(["held".to_owned()]);
+                for (plan, job) in plans.iter().zip(jobs) {
+                    let ids: Vec<String> = plan.steps.iter().map(|(id, _)| format!("{id:02}")).collect();
+                    let mut with = expected.clone();
+                    let fits = ids.into_iter().all(|id| with.insert(id)) && !plan.fail;
+                    let kept = job.await.unwrap().is_ok();
+                    assert_eq!(kept, fits, "{plan:?}");
+                    if kept {
+                        expected = with;
+                    }
+                }
+                let found: BTreeSet<String> = f.ids().await.into_iter().collect();
+                assert_eq!(found, expected);
+            });
+        }
+    }
+}
+
 /// Run with `cargo test --release -- --ignored --nocapture writes_per_second`.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 #[ignore = "a measurement"]
@@ -360,7 +541,13 @@ async fn writes_per_second() {
         })
         .await
         .unwrap();
-    for clients in [1_usize, 8, 64] {
+    for (clients, later) in [
+        (1_usize, false),
+        (8, false),
+        (64, false),
+        (8, true),
+        (64, true),
+    ] {
         let total = 20_000_usize.min(clients * 2_000);
         let started = Instant::now();
         let cpu = cpu_seconds();
@@ -369,10 +556,16 @@ async fn writes_per_second() {
                 let store = store.clone();
                 tokio::spawn(async move {
                     for n in 0..total / clients {
-                        let id = format!("{clients}-{client}-{n}");
+                        let id = format!("{clients}-{later}-{client}-{n}");
                         store
                             .write(move |tx| {
-                                Box::pin(async move { tx.execute(&insert(&id)).await })
+                                Box::pin(async move {
+                                    if later {
+                                        tx.execute_later(insert(&id)).await
+                                    } else {
+                                        tx.execute(&insert(&id)).await.map(drop)
+                                    }
+                                })
                             })
                             .await
                             .unwrap();
@@ -385,9 +578,54 @@ async fn writes_per_second() {
         }
         let count = total / clients * clients;
         println!(
-            "{clients} clients: {:.0} writes/s, {:.0} per CPU second",
+            "{clients} clients, later {later}: {:.0} writes/s, {:.0} per CPU second",
             count as f64 / started.elapsed().as_secs_f64(),
             count as f64 / (cpu_seconds() - cpu)
+        );
+    }
+    store.close().await;
+}
+
+/// What a write costs when 16 share one switch to the connection's thread.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+#[ignore = "a measurement"]
+async fn batched_writes_per_second() {
+    let dir = tempfile::tempdir().unwrap();
+    let store = Store::open(StoreOptions::new(dir.path())).await.unwrap();
+    store
+        .write_exclusive(|tx| {
+            Box::pin(tx.run("CREATE TABLE t (id TEXT PRIMARY KEY, n INTEGER NOT NULL DEFAULT 0)"))
+        })
+        .await
+        .unwrap();
+    for inserts in [1_usize, 4, 16, 64] {
+        let text = "RELEASE job;SAVEPOINT job;INSERT INTO t (id) VALUES (?);".repeat(inserts);
+        let text: Arc<str> = text.into();
+        let started = Instant::now();
+        let cpu = cpu_seconds();
+        for group in 0..20_000 / 64 {
+            let text = Arc::clone(&text);
+            store
+                .write(move |tx| {
+                    Box::pin(async move {
+                        tx.execute(&Sql::new("SELECT 1")).await?;
+                        for n in 0..64 / inserts {
+                            let mut sql = Sql::new(Arc::clone(&text));
+                            for i in 0..inserts {
+                                sql = sql.bind(format!("{inserts}-{group}-{n}-{i}"));
+                            }
+                            tx.execute(&sql).await?;
+                        }
+                        Ok::<_, Error>(())
+                    })
+                })
+                .await
+                .unwrap();
+        }
+        println!(
+            "{inserts} per switch: {:.0} writes/s, {:.0} per CPU second",
+            20_000.0 / started.elapsed().as_secs_f64(),
+            20_000.0 / (cpu_seconds() - cpu)
         );
     }
     store.close().await;

@@ -1,0 +1,15 @@
+//! PocketBase's HTTP API, a file per subject.
+
+mod auth;
+mod bad_input;
+mod collections;
+mod concurrency;
+mod files;
+mod fuzz;
+mod modifiers;
+mod permissions;
+mod queries;
+mod realtime;
+mod records;
+mod rules;
+mod uploads;
