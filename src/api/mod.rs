@@ -1,5 +1,6 @@
 //! PocketBase's HTTP API, a file per resource. Handlers extract, call the engine, render.
 
+pub mod backups;
 pub mod batch;
 mod body;
 pub mod collections;
@@ -30,5 +31,6 @@ pub fn configure(config: &mut ServiceConfig) {
     logs::configure(config);
     crons::configure(config);
     sql::configure(config);
+    backups::configure(config);
     openapi::configure(config);
 }

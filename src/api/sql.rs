@@ -97,7 +97,7 @@ pub(super) async fn run_sql(
 fn validate(query: &str) -> FieldErrors {
     let error = match query.len() {
         0 => FieldError::new("validation_required", "Cannot be blank."),
-        ..=QUERY_BYTES_MAX => return FieldErrors::new(),
+        1..=QUERY_BYTES_MAX => return FieldErrors::new(),
         _ => FieldError::new(
             "validation_length_too_long",
             format!("The length must be no more than {QUERY_BYTES_MAX}."),

@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use arc_swap::ArcSwap;
 
+use super::backups::Backups;
 use super::collections::CollectionHooks;
 use super::crons::Crons;
 use super::hooks::{Hooks, RecordHook};
@@ -50,6 +51,7 @@ struct Inner {
     collection_hooks: ArcSwap<CollectionHooks>,
     crons: Crons,
     auth_cache: AuthCache,
+    backups: Backups,
 }
 
 impl Engine {
@@ -61,6 +63,7 @@ impl Engine {
         let mut conn = options.store.read().await?;
         let settings = Settings::load(&mut conn, options.encryption_key.as_deref()).await?;
         drop(conn);
+        let backups = Backups::of(options.store.dir());
         let engine = Self {
             inner: Arc::new(Inner {
                 store: options.store,
@@ -77,6 +80,7 @@ impl Engine {
                 collection_hooks: ArcSwap::default(),
                 crons: Crons::default(),
                 auth_cache: AuthCache::default(),
+                backups,
             }),
         };
         for hook in super::auth::system_hooks() {
@@ -204,6 +208,10 @@ impl Engine {
 
     pub(super) fn passwords(&self) -> &PasswordQueue {
         &self.inner.passwords
+    }
+
+    pub(super) fn backups(&self) -> &Backups {
+        &self.inner.backups
     }
 
     pub(super) fn auth_cache(&self) -> &AuthCache {

@@ -5,6 +5,7 @@
 //! callbacks) -> commit -> events -> answer. Nothing above this layer reaches tables in another way.
 
 pub mod auth;
+pub mod backups;
 pub mod batch;
 mod checks;
 pub mod collections;

@@ -96,6 +96,12 @@ impl Store {
         })
     }
 
+    /// The data directory.
+    #[must_use]
+    pub fn dir(&self) -> &Path {
+        &self.inner.options.dir
+    }
+
     pub(super) fn options(&self) -> &StoreOptions {
         &self.inner.options
     }

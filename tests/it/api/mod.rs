@@ -1,6 +1,7 @@
 //! PocketBase's HTTP API, a file per subject.
 
 mod auth;
+mod backups;
 mod bad_input;
 mod collections;
 mod concurrency;

@@ -28,7 +28,7 @@ pub(crate) struct Answer {
 }
 
 impl Client {
-    pub(super) fn new(base: &str, token: Option<&str>) -> Self {
+    pub(crate) fn new(base: &str, token: Option<&str>) -> Self {
         // A connection per request, so that none is open when the server is stopped.
         let http = reqwest::Client::builder().pool_max_idle_per_host(0);
         Self {
