@@ -3,6 +3,7 @@
 mod auth;
 mod backups;
 mod bad_input;
+mod batch;
 mod collections;
 mod concurrency;
 mod files;
@@ -13,4 +14,5 @@ mod queries;
 mod realtime;
 mod records;
 mod rules;
+mod sql;
 mod uploads;
