@@ -53,7 +53,7 @@ pub(super) async fn health(
 ) -> Result<HttpResponse, ApiError> {
     let data = if caller.is_superuser() {
         HealthData {
-            can_backup: Some(true),
+            can_backup: Some(!engine.backup_is_active()),
             possible_proxy_header: Some(proxy_header(&engine.settings(), &request)),
             real_ip: Some(caller.ip.clone()),
         }

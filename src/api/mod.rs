@@ -1,5 +1,7 @@
 //! PocketBase's HTTP API, a file per resource. Handlers extract, call the engine, render.
 
+pub mod backups;
+pub mod batch;
 mod body;
 pub mod collections;
 pub mod crons;
@@ -16,6 +18,7 @@ pub mod record_auth_password_reset;
 pub mod record_auth_verification;
 pub mod records;
 pub mod settings;
+pub mod sql;
 
 use actix_web::web::ServiceConfig;
 
@@ -24,6 +27,7 @@ pub fn configure(config: &mut ServiceConfig) {
     health::configure(config);
     collections::configure(config);
     records::configure(config);
+    batch::configure(config);
     record_auth::configure(config);
     record_auth_verification::configure(config);
     record_auth_password_reset::configure(config);
@@ -34,5 +38,7 @@ pub fn configure(config: &mut ServiceConfig) {
     settings::configure(config);
     logs::configure(config);
     crons::configure(config);
+    sql::configure(config);
+    backups::configure(config);
     openapi::configure(config);
 }

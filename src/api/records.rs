@@ -290,7 +290,7 @@ pub(super) async fn input(body: BodyData, collection: &Collection) -> Result<Inp
 /// How much of a file is looked at to find its type.
 const HEAD_BYTES: u64 = 3072;
 
-async fn upload(field: String, file: UploadedFile) -> Result<Upload, ApiError> {
+pub(super) async fn upload(field: String, file: UploadedFile) -> Result<Upload, ApiError> {
     let head = match &file.source {
         UploadSource::Memory(bytes) => bytes.slice(..bytes.len().min(HEAD_BYTES as usize)),
         UploadSource::File(temporary) => {

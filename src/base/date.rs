@@ -50,7 +50,12 @@ impl DateTime {
 
     /// The present moment of the system's clock. Where tests want to set the time, ask a [`super::Clock`].
     pub fn now() -> Self {
-        let ms = match SystemTime::now().duration_since(UNIX_EPOCH) {
+        Self::from_system(SystemTime::now())
+    }
+
+    /// A moment of the system's clock, such as a file's last change.
+    pub fn from_system(time: SystemTime) -> Self {
+        let ms = match time.duration_since(UNIX_EPOCH) {
             Ok(since) => i64::try_from(since.as_millis()).unwrap_or(MAX_MS),
             Err(before) => -i64::try_from(before.duration().as_millis()).unwrap_or(MAX_MS),
         };

@@ -5,6 +5,7 @@
 //!
 //! A local storage directory is PocketBase's: either program can go on with what the other wrote.
 
+pub mod archive;
 mod attributes;
 pub mod key;
 mod local;
@@ -14,7 +15,7 @@ pub mod serve;
 mod storage;
 mod thumb;
 
-pub use storage::{Blob, BlobStream, Content, Entry, Metadata, NewBlob, Storage};
+pub use storage::{Blob, BlobStream, Content, DeletionHold, Entry, Metadata, NewBlob, Storage};
 pub use thumb::{Fit, ThumbError, ThumbSize, Thumbs, is_thumbable};
 
 use std::io;

@@ -10,6 +10,7 @@ use std::time::SystemTime;
 
 use bytes::Bytes;
 use futures_util::stream::{self, Stream};
+use tokio::sync::{OwnedRwLockWriteGuard, RwLock};
 use tokio::task::spawn_blocking;
 
 use super::BlobError;
@@ -24,7 +25,15 @@ const CHUNK_BYTES: u64 = 128 * 1024;
 #[derive(Clone, Debug)]
 pub struct Storage {
     backend: Arc<Backend>,
+    /// Shared by deletions, held alone by those who need all files to stay.
+    deletions: Arc<RwLock<()>>,
 }
+
+/// While it lives, no file is deleted; deletions wait.
+#[derive(Debug)]
+pub struct DeletionHold(
+    #[expect(dead_code, reason = "held to be dropped")] OwnedRwLockWriteGuard<()>,
+);
 
 /// Where files are. Each operation of [`Storage`] is one match on this.
 #[derive(Debug)]
@@ -99,6 +108,7 @@ impl Storage {
         let backend = Backend::Local(Local::new(root.into()));
         Self {
             backend: Arc::new(backend),
+            deletions: Arc::default(),
         }
     }
 
@@ -138,8 +148,15 @@ impl Storage {
             .await
     }
 
+    /// Waits for deletions under way and makes further ones wait until the hold is dropped, for those who copy a
+    /// database and then the files that its rows name.
+    pub async fn hold_deletions(&self) -> DeletionHold {
+        DeletionHold(Arc::clone(&self.deletions).write_owned().await)
+    }
+
     /// Deletes a file, and its folders when nothing else is in them.
     pub async fn delete(&self, key: &str) -> Result<(), BlobError> {
+        let _turn = self.deletions.read().await;
         let key = key.to_owned();
         self.run(move |Backend::Local(local)| local.delete(&key))
             .await
@@ -147,6 +164,7 @@ impl Storage {
 
     /// Deletes all files whose keys start so: a folder (`col/rec/`) or names (`col/rec/a`). None is no error.
     pub async fn delete_prefix(&self, prefix: &str) -> Result<(), BlobError> {
+        let _turn = self.deletions.read().await;
         let prefix = prefix.to_owned();
         self.run(move |Backend::Local(local)| local.delete_prefix(&prefix))
             .await
@@ -549,5 +567,27 @@ mod tests {
             task.await.unwrap();
         }
         assert_eq!(keys(&storage, "").await.len(), 2);
+    }
+
+    #[tokio::test]
+    async fn deletions_wait_while_files_are_held() {
+        let (_dir, storage) = storage();
+        put(&storage, "a/b/one", "1").await;
+        put(&storage, "a/c/two", "2").await;
+        let hold = storage.hold_deletions().await;
+        let other = storage.clone();
+        let mut deletions = std::pin::pin!(async {
+            other.delete("a/b/one").await.unwrap();
+            other.delete_prefix("a/c/").await.unwrap();
+        });
+        assert!(futures_util::poll!(&mut deletions).is_pending());
+        put(&storage, "a/d/three", "3").await;
+        assert_eq!(
+            keys(&storage, "").await,
+            ["a/b/one", "a/c/two", "a/d/three"]
+        );
+        drop(hold);
+        deletions.await;
+        assert_eq!(keys(&storage, "").await, ["a/d/three"]);
     }
 }

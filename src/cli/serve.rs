@@ -16,7 +16,7 @@ pub(super) async fn run(config: &Config, options: &Serve) -> anyhow::Result<()> 
         .with_context(|| format!("cannot listen on {}", options.http))?;
     let mut terminate = signal(SignalKind::terminate())?;
     let mut interrupt = signal(SignalKind::interrupt())?;
-    let running = server::start(config, listener).await?;
+    let mut running = server::start(config, listener.try_clone()?).await?;
     let base = format!("http://{}", running.addr);
     say(&format!(
         "{} Server started at {base}",
@@ -31,9 +31,15 @@ pub(super) async fn run(config: &Config, options: &Serve) -> anyhow::Result<()> 
         say(&format!("{base}{path}"));
         say("(or run: server superuser upsert EMAIL PASSWORD)\n");
     }
-    tokio::select! {
-        _ = terminate.recv() => {}
-        _ = interrupt.recv() => {}
+    loop {
+        let engine = running.engine.clone();
+        let folder = tokio::select! {
+            _ = terminate.recv() => break,
+            _ = interrupt.recv() => break,
+            folder = engine.restore_requested() => folder,
+        };
+        drop(engine);
+        running = server::restore(running, config, &listener, folder).await?;
     }
     running.stop().await;
     Ok(())

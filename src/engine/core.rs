@@ -6,6 +6,7 @@ use std::sync::Arc;
 use arc_swap::ArcSwap;
 use tokio::runtime::Handle;
 
+use super::backups::Backups;
 use super::collections::CollectionHooks;
 use super::crons::Crons;
 use super::hooks::{Hooks, RecordHook};
@@ -57,6 +58,7 @@ struct Inner {
     collection_hooks: ArcSwap<CollectionHooks>,
     crons: Crons,
     auth_cache: AuthCache,
+    backups: Backups,
 }
 
 impl Engine {
@@ -69,6 +71,7 @@ impl Engine {
         let mut conn = options.store.read().await?;
         let settings = Settings::load(&mut conn, options.encryption_key.as_deref()).await?;
         drop(conn);
+        let backups = Backups::of(options.store.dir());
         let engine = Self {
             inner: Arc::new(Inner {
                 store: options.store,
@@ -86,6 +89,7 @@ impl Engine {
                 collection_hooks: ArcSwap::default(),
                 crons: Crons::default(),
                 auth_cache: AuthCache::default(),
+                backups,
             }),
         };
         for hook in super::auth::system_hooks() {
@@ -217,6 +221,10 @@ impl Engine {
 
     pub(super) fn passwords(&self) -> &PasswordQueue {
         &self.inner.passwords
+    }
+
+    pub(super) fn backups(&self) -> &Backups {
+        &self.inner.backups
     }
 
     pub(super) fn auth_cache(&self) -> &AuthCache {

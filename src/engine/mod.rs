@@ -5,8 +5,11 @@
 //! callbacks) -> commit -> events -> answer. Nothing above this layer reaches tables in another way.
 
 pub mod auth;
+pub mod backups;
+pub mod batch;
 mod checks;
 pub mod collections;
+mod console;
 mod core;
 pub mod crons;
 mod error;

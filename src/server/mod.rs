@@ -2,6 +2,7 @@
 
 mod activity;
 mod install;
+mod restore;
 mod routes;
 
 use std::net::{SocketAddr, TcpListener};
@@ -69,6 +70,7 @@ impl Running {
 /// # Errors
 /// When the directory cannot be used.
 pub async fn open(config: &Config) -> anyhow::Result<Engine> {
+    restore::resume(&config.dir)?;
     let store = Store::open(StoreOptions {
         query_timeout: config.query_timeout,
         ..StoreOptions::new(&config.dir)
@@ -99,10 +101,10 @@ pub async fn open(config: &Config) -> anyhow::Result<Engine> {
 /// When the directory or the listener cannot be used.
 pub async fn start(config: &Config, listener: TcpListener) -> anyhow::Result<Running> {
     let engine = open(config).await?;
+    restore::clean(&config.dir);
     let addr = listener.local_addr()?;
     let clients = Clients::default();
     engine.register_hook(Arc::new(Dispatcher::start(engine.clone(), clients.clone())));
-    sweep(engine.bus().clone());
     let shared = routes::Shared {
         engine: Data::new(engine.clone()),
         clients: Data::new(clients.clone()),
@@ -111,6 +113,7 @@ pub async fn start(config: &Config, listener: TcpListener) -> anyhow::Result<Run
         public: routes::Public::of(config),
     };
     let stop = CancellationToken::new();
+    sweep(engine.bus().clone(), stop.clone());
     let (log, log_task) = RequestLog::start(engine.clone(), stop.clone());
     tokio::spawn(
         engine
@@ -148,13 +151,14 @@ pub async fn start(config: &Config, listener: TcpListener) -> anyhow::Result<Run
     })
 }
 
-fn sweep(bus: Bus) {
-    tokio::spawn(async move {
+fn sweep(bus: Bus, stop: CancellationToken) {
+    tokio::spawn(stop.run_until_cancelled_owned(async move {
         loop {
             tokio::time::sleep(SWEEP).await;
             bus.sweep(std::time::Instant::now());
         }
-    });
+    }));
 }
 
 pub use install::install_link;
+pub use restore::restore;

@@ -58,7 +58,8 @@ pub enum Error {
 }
 
 /// SQLite's primary result codes (the low byte of the extended ones), <https://www.sqlite.org/rescode.html>.
-mod code {
+pub(super) mod code {
+    pub(in crate::store) const READONLY: u32 = 8;
     pub(super) const BUSY: u32 = 5;
     pub(super) const LOCKED: u32 = 6;
     pub(super) const INTERRUPT: u32 = 9;
@@ -116,7 +117,7 @@ pub(super) fn is_busy(cause: &sqlx::Error) -> bool {
     result_code(cause).is_some_and(|extended| matches!(extended & 0xff, code::BUSY | code::LOCKED))
 }
 
-fn result_code(cause: &sqlx::Error) -> Option<u32> {
+pub(super) fn result_code(cause: &sqlx::Error) -> Option<u32> {
     cause.as_database_error()?.code()?.parse().ok()
 }
 

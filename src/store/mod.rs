@@ -3,9 +3,11 @@
 //! [`Store::read`] lends one of many connections for reading. [`Store::write`] hands a job to the one writer, which runs
 //! all jobs that wait in one transaction ([`writer`]). Nothing outside this folder sees SQL or the driver.
 
+pub mod backup;
 pub mod catalog;
 pub mod collections;
 mod conn;
+pub mod console;
 mod dialect;
 mod error;
 mod handle;

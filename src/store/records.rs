@@ -105,7 +105,7 @@ pub async fn find_ignoring_case(
     }
     let column = DIALECT.column("r", field);
     let filter = Filter::new(
-        &DIALECT.equals_ignoring_case(&column, "?"),
+        DIALECT.equals_ignoring_case(&column, "?"),
         vec![value.clone()],
     );
     first(conn, collection, filter, &Condition::Always, Form::One).await

@@ -1,7 +1,9 @@
 //! PocketBase's HTTP API, a file per subject.
 
 mod auth;
+mod backups;
 mod bad_input;
+mod batch;
 mod collections;
 mod concurrency;
 mod files;
@@ -13,4 +15,5 @@ mod queries;
 mod realtime;
 mod records;
 mod rules;
+mod sql;
 mod uploads;
