@@ -310,3 +310,15 @@ fn json_path(segments: &[&str]) -> Resolved<String> {
     }
     Ok(path)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn json_paths_use_brackets_for_numbers() {
+        assert_eq!(json_path(&["a", "0", "b"]).unwrap(), "a[0].b");
+        assert_eq!(json_path(&["0", "b"]).unwrap(), "[0].b");
+        assert!(json_path(&["a", ""]).is_err());
+    }
+}
