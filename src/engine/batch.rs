@@ -212,6 +212,7 @@ mod tests {
             clock: Clock::system(),
             encryption_key: None,
             rehash: true,
+            mails: dir.path().join("mails"),
         })
         .await
         .unwrap();

@@ -398,6 +398,7 @@ mod tests {
             clock: Clock::system(),
             encryption_key: None,
             rehash: true,
+            mails: dir.join("mails"),
         })
         .await
         .unwrap()
