@@ -1,5 +1,6 @@
 //! Sign-in routes of auth collections: auth-methods, auth-with-password, auth-refresh, impersonate.
 
+use actix_web::http::header::{HeaderValue, USER_AGENT};
 use actix_web::web::{Data, Path, Payload, ServiceConfig};
 use actix_web::{HttpRequest, HttpResponse, web};
 use base64::Engine as _;
@@ -14,7 +15,7 @@ use super::records::limit;
 use crate::base::code::{BODY_INVALID, BODY_UNREADABLE};
 use crate::base::id::random_string;
 use crate::base::{json, token};
-use crate::engine::auth::{PasswordSignIn, providers};
+use crate::engine::auth::{Origin, PasswordSignIn, providers};
 use crate::engine::{Engine, context};
 use crate::http::body;
 use crate::http::json as response;
@@ -23,7 +24,7 @@ use crate::http::{ApiError, BodyLimit, Caller};
 use crate::model::{AuthOptions, Collection, FieldError, FieldErrors, OAuth2Provider, Record};
 
 /// The most bytes of a sign-in body.
-const BODY_BYTES_MAX: u64 = 1 << 20;
+pub(super) const BODY_BYTES_MAX: u64 = 1 << 20;
 
 pub(super) fn configure(config: &mut ServiceConfig) {
     config
@@ -45,16 +46,19 @@ pub(super) fn configure(config: &mut ServiceConfig) {
         );
 }
 
-fn auth_collection(engine: &Engine, id_or_name: &str) -> Result<Arc<Collection>, ApiError> {
+pub(super) fn auth_collection(
+    engine: &Engine,
+    id_or_name: &str,
+) -> Result<Arc<Collection>, ApiError> {
+    let missing = |message| Err(ApiError::not_found(message));
     match engine.collection(id_or_name) {
         Ok(collection) if collection.is_auth() => Ok(collection),
-        _ => Err(ApiError::not_found(
-            "Missing or invalid auth collection context.",
-        )),
+        Ok(_) => missing("Missing or invalid auth collection context."),
+        Err(_) => missing("Missing or invalid collection context."),
     }
 }
 
-fn auth_options(collection: &Collection) -> Result<&AuthOptions, ApiError> {
+pub(super) fn auth_options(collection: &Collection) -> Result<&AuthOptions, ApiError> {
     collection
         .auth
         .as_deref()
@@ -272,7 +276,9 @@ pub(super) async fn auth_with_password(
         .in_context(context::PASSWORD_AUTH)
         .with_body(body);
     match engine.password_record(&collection, &form).await? {
-        Some(record) => auth_response(&engine, &caller, record, Some("password"), None).await,
+        Some(record) => {
+            auth_response(&engine, &request, &caller, record, Some("password"), None).await
+        }
         None => Err(ApiError::bad_request("Failed to authenticate.")),
     }
 }
@@ -366,7 +372,7 @@ pub(super) async fn auth_refresh(
     let refreshable = token::peek_unverified(sent)
         .is_some_and(|claims| claims.get("refreshable") == Some(&Json::Bool(true)));
     let kept = (!refreshable).then(|| sent.to_owned());
-    auth_response(&engine, &caller, record, None, kept).await
+    auth_response(&engine, &request, &caller, record, None, kept).await
 }
 
 /// A token for another record, that cannot be refreshed. For superusers.
@@ -413,12 +419,13 @@ pub(super) async fn impersonate(
         ));
     }
     let token = engine.sign_static_auth_token(&record, (duration > 0).then_some(duration))?;
-    auth_response(&engine, &caller, record, None, Some(token)).await
+    auth_response(&engine, &request, &caller, record, None, Some(token)).await
 }
 
 /// `{"record":..,"token":..}` for a record that may sign in; `method` is the way it did, for second factors.
 pub(super) async fn auth_response(
     engine: &Engine,
+    request: &HttpRequest,
     caller: &Caller,
     record: Record,
     method: Option<&str>,
@@ -462,22 +469,18 @@ pub(super) async fn auth_response(
     };
     let mut info = caller.info.clone();
     info.auth = Some(Arc::new(record.clone()));
-    let schema = engine.schema();
-    let mut conn = engine.read().await?;
-    let mut enriched = engine
-        .enrich(
-            &mut conn,
-            &schema,
-            vec![record],
-            &info,
-            info.query("expand"),
-        )
-        .await?;
-    drop(conn);
-    let mut item = enriched
-        .pop()
-        .ok_or_else(|| ApiError::internal("the signed-in record is gone"))?;
+    let mut item = engine.show(record, &info, info.query("expand")).await?;
     item.show_email = true;
+    if let (Some(_), Some(record)) = (method, &info.auth) {
+        let user_agent = request.headers().get(USER_AGENT);
+        let origin = Origin {
+            ip: &caller.ip,
+            user_agent: &String::from_utf8_lossy(
+                user_agent.map_or(b"".as_slice(), HeaderValue::as_bytes),
+            ),
+        };
+        engine.note_sign_in(record, origin).await;
+    }
     let mut out = b"{\"record\":".to_vec();
     item.write_json(&mut out);
     out.extend_from_slice(b",\"token\":");

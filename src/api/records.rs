@@ -224,21 +224,10 @@ async fn answer(
     caller: &Caller,
     record: crate::model::Record,
 ) -> Result<HttpResponse, ApiError> {
-    let schema = engine.schema();
-    let mut conn = engine.read().await?;
-    let enriched = engine
-        .enrich(
-            &mut conn,
-            &schema,
-            vec![record],
-            &caller.info,
-            caller.info.query("expand"),
-        )
+    let shown = engine
+        .show(record, &caller.info, caller.info.query("expand"))
         .await?;
-    match enriched.first() {
-        Some(record) => encode::one(record, caller.info.query("fields")),
-        None => Err(ApiError::internal("the saved record is gone")),
-    }
+    encode::one(&shown, caller.info.query("fields"))
 }
 
 /// Room for a body beside its files, as in PocketBase.

@@ -209,6 +209,7 @@ mod tests {
             store: Store::open(StoreOptions::new(dir.path())).await.unwrap(),
             files: Storage::local(dir.path().join("storage")),
             bus: Bus::new(BusOptions::default()),
+            mails: dir.path().join("mails"),
             clock: Clock::system(),
             encryption_key: None,
             rehash: true,

@@ -1,13 +1,16 @@
 //! The engine's handle and what it holds.
 
+use std::path::PathBuf;
 use std::sync::Arc;
 
 use arc_swap::ArcSwap;
+use tokio::runtime::Handle;
 
 use super::backups::Backups;
 use super::collections::CollectionHooks;
 use super::crons::Crons;
 use super::hooks::{Hooks, RecordHook};
+use super::mails::Mails;
 use super::settings::Settings;
 use super::{Error, auth::AuthCache};
 use crate::base::clock::Clock;
@@ -15,6 +18,7 @@ use crate::base::date::DateTime;
 use crate::base::password::PasswordQueue;
 use crate::blob::Storage;
 use crate::bus::Bus;
+use crate::mail::Mailer;
 use crate::model::{Collection, Record, Schema};
 use crate::store::search::{Compiler, Condition};
 use crate::store::{Conn, ReadGuard, Store, records};
@@ -24,6 +28,8 @@ pub struct EngineOptions {
     pub store: Store,
     pub files: Storage,
     pub bus: Bus,
+    /// The folder that mails go to while no mail server is set up.
+    pub mails: PathBuf,
     pub clock: Clock,
     /// The 32 characters that encrypt the settings row, if any.
     pub encryption_key: Option<String>,
@@ -41,6 +47,7 @@ struct Inner {
     store: Store,
     files: Storage,
     bus: Bus,
+    mails: Mails,
     clock: Clock,
     encryption_key: Option<String>,
     rehash: bool,
@@ -55,7 +62,8 @@ struct Inner {
 }
 
 impl Engine {
-    /// Loads collections and settings from an opened store.
+    /// Loads collections and settings from an opened store. Mails that nobody waits for are sent on the runtime that this
+    /// is called on.
     ///
     /// # Errors
     /// When a stored collection or the settings row cannot be read.
@@ -69,6 +77,7 @@ impl Engine {
                 store: options.store,
                 files: options.files,
                 bus: options.bus,
+                mails: Mails::new(Mailer::new(options.mails, Handle::current())),
                 clock: options.clock,
                 encryption_key: options.encryption_key,
                 rehash: options.rehash,
@@ -151,6 +160,10 @@ impl Engine {
     #[must_use]
     pub fn bus(&self) -> &Bus {
         &self.inner.bus
+    }
+
+    pub(super) fn mails(&self) -> &Mails {
+        &self.inner.mails
     }
 
     #[must_use]

@@ -131,6 +131,33 @@ impl Engine {
         Ok(enriched)
     }
 
+    /// As [`Engine::enrich`], with a connection from the pool only if one is needed.
+    ///
+    /// # Errors
+    /// Those of the database.
+    pub async fn show(
+        &self,
+        record: Record,
+        request: &RequestInfo,
+        expand: &str,
+    ) -> Result<Enriched, Error> {
+        let schema = self.schema();
+        let managed = record
+            .collection()
+            .auth
+            .as_ref()
+            .and_then(|auth| auth.manage_rule.as_deref())
+            .is_some_and(|rule| !rule.is_empty());
+        if expand.is_empty() && !managed {
+            return Ok(flagged(record, request, &HashSet::new()));
+        }
+        let mut conn = self.read().await?;
+        self.enrich(&mut conn, &schema, vec![record], request, expand)
+            .await?
+            .pop()
+            .ok_or_else(Error::not_found)
+    }
+
     /// Decides per record whether hidden fields and e-mail addresses show.
     async fn flag(
         &self,
@@ -145,22 +172,9 @@ impl Engine {
         } else {
             self.managed(conn, schema, &found, request).await?
         };
-        let own = request
-            .auth
-            .as_ref()
-            .map(|auth| (auth.collection().id.as_str(), auth.id()));
         Ok(found
             .into_iter()
-            .map(|record| {
-                let key = (record.collection().id.as_str(), record.id());
-                let show_email = superuser || own == Some(key) || managed.contains(key.1);
-                Enriched {
-                    show_hidden: superuser,
-                    show_email,
-                    record: Arc::new(record),
-                    expand: None,
-                }
-            })
+            .map(|record| flagged(record, request, &managed))
             .collect())
     }
 
@@ -324,6 +338,20 @@ impl Engine {
             target: Arc::clone(&target),
             ids,
         })
+    }
+}
+
+/// A record with what the caller may see: superusers all of it, others their own e-mail address and those they manage.
+fn flagged(record: Record, request: &RequestInfo, managed: &HashSet<String>) -> Enriched {
+    let superuser = request.is_superuser();
+    let own = request.auth.as_ref().is_some_and(|auth| {
+        auth.id() == record.id() && auth.collection().id == record.collection().id
+    });
+    Enriched {
+        show_hidden: superuser,
+        show_email: superuser || own || managed.contains(record.id()),
+        record: Arc::new(record),
+        expand: None,
     }
 }
 

@@ -18,6 +18,7 @@ mod files;
 pub mod hooks;
 mod listing;
 pub mod logs;
+mod mails;
 pub mod records;
 mod request;
 mod rules;

@@ -13,6 +13,7 @@ pub mod context {
     pub const REALTIME: &str = "realtime";
     pub const PROTECTED_FILE: &str = "protectedFile";
     pub const BATCH: &str = "batch";
+    pub const OTP: &str = "otp";
     pub const PASSWORD_AUTH: &str = "password";
 }
 

@@ -10,6 +10,8 @@ use super::Collection;
 pub struct Schema {
     /// Grows with each change; part of the key of everything compiled from a schema.
     pub version: u64,
+    /// Whether a rule reads `@request.headers`; else nobody needs them gathered.
+    pub reads_headers: bool,
     by_id: HashMap<String, Arc<Collection>>,
     /// Keyed by lower-case name: PocketBase looks names up without regard to case.
     by_name: HashMap<String, Arc<Collection>>,
@@ -23,6 +25,9 @@ impl Schema {
             ..Self::default()
         };
         for collection in collections {
+            schema.reads_headers |= collection
+                .rules()
+                .any(|rule| rule.contains("@request.headers"));
             schema
                 .by_name
                 .insert(collection.name.to_lowercase(), Arc::clone(&collection));

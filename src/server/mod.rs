@@ -28,6 +28,8 @@ use crate::store::{Store, StoreOptions, migrations};
 
 /// How long open requests get when the server stops.
 const DRAIN_S: u64 = 1;
+/// How long mails on their way get when the server stops.
+const MAILS: Duration = Duration::from_secs(5);
 /// How often idle event logs are trimmed.
 const SWEEP: Duration = Duration::from_secs(60);
 
@@ -48,6 +50,9 @@ impl Running {
         self.clients.end();
         self.handle.stop(true).await;
         let _ = self.task.await;
+        if !self.engine.mailer().drain(MAILS).await {
+            tracing::warn!("mails that were still on their way are lost");
+        }
         self.stop.cancel();
         let _ = self.log_task.await;
         self.engine.store().close().await;
@@ -81,6 +86,7 @@ pub async fn open(config: &Config) -> anyhow::Result<Engine> {
         store,
         files,
         bus: Bus::new(BusOptions::default()),
+        mails: config.dir.join("mails"),
         clock: Clock::system(),
         encryption_key: config.encryption_key.clone(),
         rehash,

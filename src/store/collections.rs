@@ -106,3 +106,45 @@ fn values(collection: &Collection) -> [Value; 14] {
         row.updated.into(),
     ]
 }
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+    use crate::store::tables::tests::{collection, store};
+
+    #[tokio::test]
+    async fn rows_read_back_as_written() {
+        let (store, _dir) = store().await;
+        let mut posts = collection(json!({
+            "name": "posts", "type": "base", "listRule": "a = 1 && b < \"x\"", "viewRule": "",
+            "fields": [{"name": "a", "type": "select", "values": ["<&>"], "maxSelect": 2}],
+            "indexes": ["CREATE INDEX `i` ON `posts` (`a`) WHERE a > ''"],
+        }));
+        let written = posts.clone();
+        let loaded = store
+            .write(move |tx| {
+                Box::pin(async move {
+                    insert(tx, &posts).await?;
+                    posts.name = "articles".to_owned();
+                    posts.delete_rule = Some(String::new());
+                    update(tx, &posts).await?;
+                    let loaded = load(tx).await?;
+                    delete(tx, &posts.id).await?;
+                    assert_eq!(load(tx).await?.len() + 1, loaded.len());
+                    Ok::<_, Error>(loaded)
+                })
+            })
+            .await
+            .unwrap();
+        let last = loaded.last().unwrap();
+        assert_eq!(last.name, "articles");
+        assert_eq!(last.delete_rule.as_deref(), Some(""));
+        assert_eq!(last.create_rule, None);
+        assert_eq!(last.list_rule, written.list_rule);
+        assert_eq!(last.fields(), written.fields());
+        assert_eq!(last.indexes, written.indexes);
+    }
+}

@@ -28,9 +28,6 @@ const BEGIN: &str = "BEGIN IMMEDIATE;SAVEPOINT job";
 /// text with the statement it costs no thread switch of its own.
 const RENEW: &str = "RELEASE job;SAVEPOINT job;";
 
-/// The statements in `RENEW`.
-const RENEW_STATEMENTS: usize = 2;
-
 /// A connection that query functions work on. Readers come from the pool; inside a write transaction it is the writer's.
 ///
 /// A query whose future is dropped ends early; the connection stays usable.

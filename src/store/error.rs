@@ -30,6 +30,9 @@ pub enum Error {
     /// A job panicked, or gave up a savepoint half-way; it is rolled back.
     #[error("the transaction was abandoned")]
     Abandoned,
+    /// A job waits for another write, which waits for the job.
+    #[error("a write inside a write job would wait for itself")]
+    Nested,
     /// What a user's SELECT or index statement got wrong. The text may be shown to superusers.
     #[error("invalid statement: {0}")]
     Statement(String),

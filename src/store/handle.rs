@@ -9,6 +9,7 @@ use sqlx::sqlite::SqliteSynchronous;
 use tokio::sync::oneshot;
 
 use super::conn::Conn;
+use super::dialect::Dialect;
 use super::error::Error;
 use super::options::{Role, StoreOptions};
 use super::pool::{Pool, ReadGuard};
@@ -16,6 +17,11 @@ use super::tx::Tx;
 use super::writer::{Reopen, Writer};
 use super::{collections, migrations};
 use crate::model::Schema;
+
+/// The file with the collections, in the data directory.
+pub const DATA_FILE: &str = "data.db";
+/// The file with the logs.
+pub const LOGS_FILE: &str = "auxiliary.db";
 
 /// Connections for reading auxiliary.db.
 const LOG_READERS: usize = 4;
@@ -45,12 +51,9 @@ impl Store {
     /// # Errors
     /// [`Error::Io`] when the directory cannot be made, else what the database says.
     pub async fn open(options: StoreOptions) -> Result<Self, Error> {
-        std::fs::create_dir_all(&options.dir).map_err(|cause| Error::Io {
-            path: options.dir.display().to_string(),
-            cause: Arc::new(cause),
-        })?;
-        let data = options.data_file();
-        let logs = options.logs_file();
+        make_dir(&options.dir)?;
+        let data = options.dir.join(DATA_FILE);
+        let logs = options.dir.join(LOGS_FILE);
         let synchronous = SqliteSynchronous::Full;
         let (mut data_conn, data_reopen) = open_writer(&options, &data, synchronous).await?;
         // Losing the last log lines when the power fails is no harm.
@@ -124,10 +127,11 @@ impl Store {
     /// did is undone, and nothing else; other jobs may share the transaction without being noticed.
     ///
     /// Once queued, the job runs to its end even when the caller stops waiting. It should do no slow work besides its
-    /// statements: all writers wait for it.
+    /// statements: all writers wait for it, two minutes at most. It must not call this function.
     ///
     /// # Errors
-    /// The job's own error; [`Error::Abandoned`] when it panics; [`Error::Busy`], [`Error::Closed`], or why the commit failed.
+    /// The job's own error; [`Error::Abandoned`] when it panics; [`Error::Timeout`], [`Error::Busy`], [`Error::Nested`],
+    /// [`Error::Closed`], or why the commit failed.
     pub async fn write<T, E, F>(&self, job: F) -> Result<T, E>
     where
         F: for<'t> FnOnce(&'t mut Tx) -> BoxFuture<'t, Result<T, E>> + Send + 'static,
@@ -189,6 +193,35 @@ impl Store {
         self.inner.logs.writer.write(job, E::from, false).await
     }
 
+    /// Renews the statistics of the query planner and moves the write-ahead logs into the database files; from time to time.
+    ///
+    /// # Errors
+    /// What the database says.
+    pub async fn optimize(&self) -> Result<(), Error> {
+        self.inner.data.writer.optimize().await?;
+        self.inner.logs.writer.optimize().await
+    }
+
+    /// Copies both databases into a folder that has none yet. Each copy is of one moment, and writers go on meanwhile.
+    ///
+    /// # Errors
+    /// [`Error::Io`] when the folder cannot be made, else what the database says, such as that a file exists.
+    pub async fn copy_to(&self, dir: &Path) -> Result<(), Error> {
+        make_dir(dir)?;
+        for (mut conn, file) in [
+            (self.read().await?, DATA_FILE),
+            (self.read_logs().await?, LOGS_FILE),
+        ] {
+            let path = dir.join(file);
+            let path = path
+                .to_str()
+                .ok_or_else(|| io_error(dir, std::io::Error::other("the path is not UTF-8")))?;
+            let path = Dialect::Sqlite.literal(path);
+            conn.run(format!("VACUUM INTO {path}")).await?;
+        }
+        Ok(())
+    }
+
     /// Finishes queued jobs, waits a while for readers, moves the write-ahead logs into the database files and closes them.
     /// Later calls give [`Error::Closed`].
     pub async fn close(&self) {
@@ -196,6 +229,17 @@ impl Store {
             database.readers.close().await;
             database.writer.close().await;
         }
+    }
+}
+
+fn make_dir(dir: &Path) -> Result<(), Error> {
+    std::fs::create_dir_all(dir).map_err(|cause| io_error(dir, cause))
+}
+
+fn io_error(path: &Path, cause: std::io::Error) -> Error {
+    Error::Io {
+        path: path.display().to_string(),
+        cause: Arc::new(cause),
     }
 }
 
@@ -222,10 +266,7 @@ async fn spawn_writers(
     logs: impl Future<Output = ()> + Send + 'static,
 ) -> Result<(), Error> {
     let (started, start) = oneshot::channel();
-    let io = |cause: std::io::Error| Error::Io {
-        path: "the writer's thread".to_owned(),
-        cause: Arc::new(cause),
-    };
+    let io = |cause| io_error(Path::new("the writer's thread"), cause);
     std::thread::Builder::new()
         .name("store-writer".to_owned())
         .spawn(move || {

@@ -39,21 +39,11 @@ impl StoreOptions {
         let cores = std::thread::available_parallelism().map_or(2, std::num::NonZero::get);
         Self {
             dir: dir.into(),
-            readers: (cores * 4).clamp(8, 64),
+            readers: (cores * 2).clamp(4, 64),
             query_timeout: Duration::from_secs(30),
             cache_kib: 8 * 1024,
-            mmap_bytes: 256 * 1024 * 1024,
+            mmap_bytes: 0,
         }
-    }
-
-    /// The file with the collections.
-    pub(super) fn data_file(&self) -> PathBuf {
-        self.dir.join("data.db")
-    }
-
-    /// The file with the logs.
-    pub(super) fn logs_file(&self) -> PathBuf {
-        self.dir.join("auxiliary.db")
     }
 
     /// The connection options of one of the two database files.

@@ -44,3 +44,36 @@ pub async fn remove(conn: &mut Conn, id: &str) -> Result<(), Error> {
     let sql = Sql::new("DELETE FROM _params WHERE id = ?").bind(id);
     conn.execute(&sql).await.map(drop)
 }
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use super::*;
+    use crate::store::{Store, StoreOptions};
+
+    #[tokio::test]
+    async fn values_are_kept_as_bytes_and_replaced() {
+        let dir = tempfile::tempdir().unwrap();
+        let store = Store::open(StoreOptions::new(dir.path())).await.unwrap();
+        let kind = store
+            .write(|tx| {
+                Box::pin(async move {
+                    set(tx, "x", b"12", "2024-01-01 00:00:00.000Z").await?;
+                    set(tx, "x", b"{\"a\":1}", "2024-01-02 00:00:00.000Z").await?;
+                    let sql = Sql::new(
+                        "SELECT typeof(value) || created || updated FROM _params WHERE id = 'x'",
+                    );
+                    let row = tx.fetch_optional(&sql).await?;
+                    Ok::<String, Error>(row.unwrap().get(0))
+                })
+            })
+            .await;
+        assert_eq!(
+            kind.unwrap(),
+            "blob2024-01-01 00:00:00.000Z2024-01-02 00:00:00.000Z"
+        );
+        let mut conn = store.read().await.unwrap();
+        assert_eq!(get(&mut conn, "x").await.unwrap().unwrap(), b"{\"a\":1}");
+        assert_eq!(get(&mut conn, "y").await.unwrap(), None);
+    }
+}

@@ -4,7 +4,8 @@
 //! they stay prepared. The collection's own table is named `r` in every query.
 
 use std::collections::{HashMap, HashSet};
-use std::sync::Arc;
+use std::sync::{Arc, PoisonError};
+use std::time::{Duration, Instant};
 
 use sqlx::sqlite::SqliteRow;
 
@@ -12,13 +13,24 @@ use super::conn::Conn;
 use super::dialect::Dialect;
 use super::error::Error;
 use super::rows;
-use super::search::{Condition, Form, Pieces, Sort, last_unique};
+use super::search::{Condition, Form, OrderKey, Pieces, Sort, last_unique};
+use super::select::{Filter, Select, select, where_clause};
 use super::sql::Sql;
 use super::texts::{Texts, texts_of};
 use super::tx::Tx;
 use crate::model::{Collection, Field, Record, Value};
 
 const DIALECT: Dialect = Dialect::Sqlite;
+
+/// How many times larger than the searched table a related one may be to be read whole: a look-up costs about as much as reading so many
+/// rows.
+const WHOLE_RATIO: f64 = 4.0;
+
+/// Rows that may be read whole in any case.
+const WHOLE_FREE: f64 = 1000.0;
+
+/// How long a number of rows is believed.
+const ROWS_FRESH: Duration = Duration::from_secs(30);
 
 /// Which rows of a collection to list, and how.
 #[derive(Clone, Copy, Debug)]
@@ -63,7 +75,13 @@ pub async fn find_many(
         return Ok(Vec::new());
     }
     let texts = texts_of(collection);
-    let Some(sql) = select(&texts, &texts.columns, one_of(ids), condition, Form::One) else {
+    let Some(sql) = select(
+        &texts,
+        texts.columns.as_str(),
+        one_of(ids),
+        condition,
+        Form::One,
+    ) else {
         return Ok(Vec::new());
     };
     let mut found: HashMap<String, Record> = HashMap::with_capacity(ids.len());
@@ -142,7 +160,8 @@ pub async fn find_first(
     collection: &Arc<Collection>,
     condition: &Condition,
 ) -> Result<Option<Record>, Error> {
-    first(conn, collection, Filter::default(), condition, Form::Many).await
+    let form = form_for(conn, collection, condition).await?;
+    first(conn, collection, Filter::default(), condition, form).await
 }
 
 /// A page of records.
@@ -150,13 +169,13 @@ pub async fn find_first(
 /// # Errors
 /// Those of the database.
 pub async fn list(conn: &mut Conn, query: &ListQuery<'_>) -> Result<Vec<Record>, Error> {
-    match list_sql(conn, query).await? {
-        Some(sql) => records(conn, query.collection, &sql).await,
+    match list_select(conn, query).await? {
+        Some(select) => records(conn, query.collection, &select.build()).await,
         None => Ok(Vec::new()),
     }
 }
 
-/// A page of records and the number of all that satisfy the condition. The page itself often tells the number.
+/// A page of records and the number of all that satisfy the condition.
 ///
 /// # Errors
 /// Those of the database.
@@ -164,7 +183,14 @@ pub async fn list_and_count(
     conn: &mut Conn,
     query: &ListQuery<'_>,
 ) -> Result<(Vec<Record>, u64), Error> {
-    let page = list(conn, query).await?;
+    let Some(select) = list_select(conn, query).await? else {
+        return Ok((Vec::new(), 0));
+    };
+    if select.pieces.joined && !select.pieces.distinct && !query.collection.is_view() {
+        return list_counting(conn, query, select).await;
+    }
+    // The page itself often tells the number.
+    let page = records(conn, query.collection, &select.build()).await?;
     let got = page.len() as u64;
     let complete = got < query.limit && (got > 0 || query.offset == 0);
     let total = if complete {
@@ -173,6 +199,34 @@ pub async fn list_and_count(
         count(conn, query.collection, query.condition).await?
     };
     Ok((page, total))
+}
+
+/// Page and number in one go: conditions on related records cost more than to put aside which rows satisfy them.
+async fn list_counting(
+    conn: &mut Conn,
+    query: &ListQuery<'_>,
+    select: Select,
+) -> Result<(Vec<Record>, u64), Error> {
+    let found = conn.fetch_all(&select.build_counting()).await?;
+    let total = match found.first() {
+        Some(row) => rows::integer(row, 0)?,
+        // A page beyond the end says nothing.
+        None if query.offset > 0 => {
+            return Ok((
+                Vec::new(),
+                count(conn, query.collection, query.condition).await?,
+            ));
+        }
+        None => 0,
+    };
+    let page = found
+        .iter()
+        .map(|row| {
+            let values = rows::decode(row, 1, query.collection.fields())?;
+            Ok(Record::loaded(Arc::clone(query.collection), values))
+        })
+        .collect::<Result<_, Error>>()?;
+    Ok((page, u64::try_from(total).unwrap_or_default()))
 }
 
 /// How many records satisfy the condition.
@@ -189,7 +243,8 @@ pub async fn count(
     }
     let texts = texts_of(collection);
     let mut pieces = Pieces::default();
-    condition.write(Form::Many, &mut pieces);
+    let form = form_for(conn, collection, condition).await?;
+    condition.write(form, &mut pieces);
     // The ids of a view's rows need not be distinct, those of a table's rows are.
     let what = match (collection.is_view(), pieces.distinct) {
         (true, _) => "COUNT(DISTINCT `r`.`id`)",
@@ -394,7 +449,12 @@ pub async fn referencing(
     limit: usize,
 ) -> Result<Vec<Record>, Error> {
     let texts = texts_of(collection);
-    let sql = Select::new(&texts, &texts.columns, refers(field, id), Pieces::default());
+    let sql = Select::new(
+        &texts,
+        texts.columns.as_str(),
+        refers(field, id),
+        Pieces::default(),
+    );
     records(conn, collection, &sql.limit(limit as u64).build()).await
 }
 
@@ -470,22 +530,6 @@ async fn referencing_pairs(
     Ok(Some(all))
 }
 
-/// A condition on `r` that this module makes itself.
-#[derive(Default)]
-struct Filter {
-    text: String,
-    args: Vec<Value>,
-}
-
-impl Filter {
-    fn new(text: impl Into<String>, args: Vec<Value>) -> Self {
-        Self {
-            text: text.into(),
-            args,
-        }
-    }
-}
-
 fn one_of(ids: &[&str]) -> Filter {
     Filter::new(
         "`r`.`id` IN (SELECT value FROM json_each(?))",
@@ -529,155 +573,97 @@ fn known_field(collection: &Collection, field: &str) -> Result<(), Error> {
     }
 }
 
-/// A SELECT with its values, before the order of clauses is fixed into text.
-struct Select<'a> {
-    texts: &'a Texts,
-    what: &'a str,
-    filter: Filter,
-    pieces: Pieces,
-    limit: Option<u64>,
-    offset: u64,
-}
-
-impl<'a> Select<'a> {
-    fn new(texts: &'a Texts, what: &'a str, filter: Filter, pieces: Pieces) -> Self {
-        Self {
-            texts,
-            what,
-            filter,
-            pieces,
-            limit: None,
-            offset: 0,
-        }
-    }
-
-    fn limit(mut self, limit: u64) -> Self {
-        self.limit = Some(limit);
-        self
-    }
-
-    fn build(self) -> Sql {
-        let pieces = self.pieces;
-        let mut text = String::with_capacity(self.what.len() + pieces.conditions.len() + 128);
-        text.push_str(if pieces.distinct {
-            "SELECT DISTINCT "
-        } else {
-            "SELECT "
-        });
-        text.push_str(self.what);
-        text.push_str(" FROM ");
-        text.push_str(&self.texts.table);
-        text.push_str(" AS `r`");
-        text.push_str(&pieces.joins);
-        text.push_str(&where_clause(&[&self.filter.text, &pieces.conditions]));
-        if !pieces.order.is_empty() {
-            text.push_str(" ORDER BY ");
-            text.push_str(&pieces.order);
-        }
-        let mut args = pieces.join_args;
-        args.extend(self.filter.args);
-        args.extend(pieces.condition_args);
-        args.extend(pieces.order_args);
-        if let Some(limit) = self.limit {
-            text.push_str(" LIMIT ?");
-            args.push(Value::Number(limit as f64));
-            if self.offset > 0 {
-                text.push_str(" OFFSET ?");
-                args.push(Value::Number(self.offset as f64));
-            }
-        }
-        let mut sql = Sql::new(text);
-        sql.args = args;
-        sql
-    }
-}
-
-/// ` WHERE` with AND between what is not empty.
-fn where_clause(conditions: &[&str]) -> String {
-    let mut clause = String::new();
-    for condition in conditions.iter().filter(|text| !text.is_empty()) {
-        clause.push_str(if clause.is_empty() {
-            " WHERE "
-        } else {
-            " AND "
-        });
-        clause.push_str(condition);
-    }
-    clause
-}
-
-/// A SELECT under a condition; nothing when the condition never holds.
-fn select<'a>(
-    texts: &'a Texts,
-    what: &'a str,
-    filter: Filter,
-    condition: &Condition,
-    form: Form,
-) -> Option<Select<'a>> {
-    if *condition == Condition::Never {
-        return None;
-    }
-    let mut pieces = Pieces::default();
-    condition.write(form, &mut pieces);
-    Some(Select::new(texts, what, filter, pieces))
-}
-
-async fn list_sql(conn: &mut Conn, query: &ListQuery<'_>) -> Result<Option<Sql>, Error> {
+async fn list_select(conn: &mut Conn, query: &ListQuery<'_>) -> Result<Option<Select>, Error> {
     let texts = texts_of(query.collection);
+    let what = texts.columns.clone();
     let filter = Filter::default();
-    let form = Form::Many;
-    let Some(mut select) = select(&texts, &texts.columns, filter, query.condition, form) else {
+    let form = form_for(conn, query.collection, query.condition).await?;
+    let Some(mut select) = select(&texts, what, filter, query.condition, form) else {
         return Ok(None);
     };
     query.sort.write(&mut select.pieces);
     let pieces = &mut select.pieces;
-    if !query.collection.is_view() {
-        if pieces.order.is_empty() && pieces.joined && !pieces.distinct {
-            pieces
-                .order
-                .push_str(joined_order(conn, query.collection, &texts).await?);
-        } else if pieces.unordered {
-            // Sets that were worked out first may put the rows in another order than that of the table.
-            if !pieces.order.is_empty() {
-                pieces.order.push_str(", ");
-            }
-            pieces.order.push_str("`r`._rowid_");
+    if !query.collection.is_view() && !pieces.distinct {
+        if pieces.order.is_empty() && pieces.joined {
+            pieces.order = joined_order(conn, query.collection, &texts).await?;
+        } else if pieces.unordered || pieces.joined {
+            // Equal rows come in the table's order, whatever the way to them.
+            pieces.order.push(order_by(DIALECT.row_id()));
         }
     }
     select.limit = Some(query.limit);
     select.offset = query.offset;
-    Ok(Some(select.build()))
+    Ok(Some(select))
+}
+
+/// Whether to read the tables of single related records whole: not if one is much larger than the searched table.
+async fn form_for(
+    conn: &mut Conn,
+    collection: &Arc<Collection>,
+    condition: &Condition,
+) -> Result<Form, Error> {
+    let mut own = None;
+    for related in condition.whole() {
+        let own = match own {
+            Some(rows) => rows,
+            None => *own.insert(about_rows(conn, collection).await?),
+        };
+        if about_rows(conn, related).await? > own * WHOLE_RATIO + WHOLE_FREE {
+            return Ok(Form::Many);
+        }
+    }
+    Ok(Form::Whole)
+}
+
+/// About how many rows a collection has: the last row id. A view counts as none, since it has no table to look at.
+async fn about_rows(conn: &mut Conn, collection: &Arc<Collection>) -> Result<f64, Error> {
+    if collection.is_view() {
+        return Ok(0.0);
+    }
+    let texts = texts_of(collection);
+    let known = *texts.rows.lock().unwrap_or_else(PoisonError::into_inner);
+    if let Some((at, rows)) = known
+        && at.elapsed() < ROWS_FRESH
+    {
+        return Ok(rows);
+    }
+    let sql = format!("SELECT MAX({}) FROM {}", DIALECT.row_id(), texts.table);
+    let row = conn.fetch_optional(&Sql::new(sql)).await?;
+    let rows = row.map_or(Ok(0), |row| rows::integer(&row, 0))? as f64;
+    *texts.rows.lock().unwrap_or_else(PoisonError::into_inner) = Some((Instant::now(), rows));
+    Ok(rows)
 }
 
 /// The order of lists without a sort where PocketBase joins something: to tell repeated rows apart, SQLite reads the rows by the newest
 /// unique index without NULLs there, if there is one.
-async fn joined_order<'t>(
+async fn joined_order(
     conn: &mut Conn,
     collection: &Collection,
-    texts: &'t Texts,
-) -> Result<&'t str, Error> {
-    if let Some(order) = texts.joined_order.get() {
-        return Ok(order);
+    texts: &Texts,
+) -> Result<Vec<OrderKey>, Error> {
+    if texts.joined_order.get().is_none() {
+        let sql = Sql::new("SELECT `name` FROM pragma_table_info(?) WHERE `notnull`");
+        let found = conn.fetch_all(&sql.bind(collection.name.as_str())).await?;
+        let never_null: Vec<String> = found
+            .iter()
+            .map(|row| rows::text(row, 0))
+            .collect::<Result<_, _>>()?;
+        let has_id = never_null.iter().any(|name| name == "id");
+        let columns = last_unique(&collection.indexes, &never_null)
+            .unwrap_or_else(|| vec![if has_id { "id" } else { DIALECT.row_id() }]);
+        let columns = columns.into_iter().map(str::to_owned).collect();
+        let _ = texts.joined_order.set(columns);
     }
-    let sql = Sql::new("SELECT `name` FROM pragma_table_info(?) WHERE `notnull`");
-    let found = conn.fetch_all(&sql.bind(collection.name.as_str())).await?;
-    let never_null: Vec<String> = found
-        .iter()
-        .map(|row| rows::text(row, 0))
-        .collect::<Result<_, _>>()?;
-    let has_id = never_null.iter().any(|name| name == "id");
-    let columns = last_unique(&collection.indexes, &never_null).or(has_id.then(|| vec!["id"]));
-    let order = match columns {
-        Some(columns) => {
-            let columns: Vec<String> = columns
-                .iter()
-                .map(|column| DIALECT.column("r", column))
-                .collect();
-            columns.join(", ")
-        }
-        None => "`r`._rowid_".to_owned(),
-    };
-    Ok(texts.joined_order.get_or_init(|| order))
+    let columns = texts.joined_order.get().into_iter().flatten();
+    Ok(columns.map(|column| order_by(column)).collect())
+}
+
+fn order_by(column: &str) -> OrderKey {
+    OrderKey {
+        text: DIALECT.column("r", column),
+        args: Vec::new(),
+        descending: false,
+    }
 }
 
 async fn first(
@@ -688,7 +674,7 @@ async fn first(
     form: Form,
 ) -> Result<Option<Record>, Error> {
     let texts = texts_of(collection);
-    let Some(sql) = select(&texts, &texts.columns, filter, condition, form) else {
+    let Some(sql) = select(&texts, texts.columns.as_str(), filter, condition, form) else {
         return Ok(None);
     };
     let row = conn.fetch_optional(&sql.limit(1).build()).await?;

@@ -1,7 +1,8 @@
 //! The parts of statements that depend on nothing but a collection, made once per collection.
 
 use std::collections::HashMap;
-use std::sync::{Arc, LazyLock, OnceLock, PoisonError, RwLock, Weak};
+use std::sync::{Arc, LazyLock, Mutex, OnceLock, PoisonError, RwLock, Weak};
+use std::time::Instant;
 
 use super::dialect::Dialect;
 use crate::model::Collection;
@@ -20,8 +21,10 @@ pub(super) struct Texts {
     pub(super) columns: String,
     pub(super) insert: Arc<str>,
     pub(super) delete: Arc<str>,
-    /// The order in which PocketBase's lists with joins come, once somebody has asked the database about it.
-    pub(super) joined_order: OnceLock<String>,
+    /// The columns by which PocketBase's lists with joins come, once somebody has asked the database about them.
+    pub(super) joined_order: OnceLock<Vec<String>>,
+    /// About how many rows the table has, and when that was found out.
+    pub(super) rows: Mutex<Option<(Instant, f64)>>,
 }
 
 /// Keyed by address: a collection never changes once shared, and the weak reference keeps its address from being used again.
@@ -67,5 +70,6 @@ fn make(collection: &Collection) -> Texts {
         table,
         columns,
         joined_order: OnceLock::new(),
+        rows: Mutex::default(),
     }
 }

@@ -1,5 +1,6 @@
 //! The one writer. Jobs that wait at the same time share a transaction: one commit, hence one wait for the disk, for all.
 
+use std::cell::Cell;
 use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -26,6 +27,17 @@ const QUEUE_PATIENCE: Duration = Duration::from_secs(30);
 const GROUP_JOBS: usize = 256;
 const GROUP_TIME: Duration = Duration::from_millis(8);
 
+/// How long a job may take that shares its transaction: the others wait for it.
+const JOB_TIME: Duration = Duration::from_secs(120);
+
+thread_local! {
+    /// Whether this thread runs jobs.
+    static RUNS_JOBS: Cell<bool> = const { Cell::new(false) };
+}
+
+/// Statistics for the query planner, and the write-ahead log into the database file.
+const TIDY: &str = "PRAGMA optimize; PRAGMA wal_checkpoint(TRUNCATE)";
+
 /// Hands jobs to the writer.
 pub(super) struct Writer {
     queue: mpsc::Sender<Command>,
@@ -33,6 +45,8 @@ pub(super) struct Writer {
 
 enum Command {
     Run(Job),
+    /// Tidy up, outside of transactions.
+    Optimize(oneshot::Sender<Result<(), Error>>),
     /// Finish: nothing behind this is run. Answered when the connection is closed.
     Close(oneshot::Sender<()>),
 }
@@ -87,13 +101,23 @@ impl Writer {
         T: Send + 'static,
         E: From<Error> + Send + 'static,
     {
+        if RUNS_JOBS.get() {
+            return Err(Error::Nested.into());
+        }
         let (reply, result) = oneshot::channel();
         let run: Run = Box::new(move |tx| {
             Box::pin(async move {
-                let result = AssertUnwindSafe(async { job(tx).await })
-                    .catch_unwind()
-                    .await
-                    .unwrap_or_else(|_| Err(E::from(Error::Abandoned)));
+                let work = AssertUnwindSafe(async { job(tx).await }).catch_unwind();
+                let ended = if alone {
+                    Ok(work.await)
+                } else {
+                    tokio::time::timeout(JOB_TIME, work).await
+                };
+                let result = match ended {
+                    Ok(Ok(result)) => result,
+                    Ok(Err(_)) => Err(E::from(Error::Abandoned)),
+                    Err(_) => Err(E::from(Error::Timeout)),
+                };
                 Outcome {
                     keep: result.is_ok(),
                     answer: Box::new(move |commit| {
@@ -107,6 +131,13 @@ impl Writer {
             })
         });
         self.send(Command::Run(Job { run, alone })).await?;
+        result.await.map_err(|_| Error::Closed)?
+    }
+
+    /// Lets SQLite renew its statistics, and moves the write-ahead log into the database file.
+    pub(super) async fn optimize(&self) -> Result<(), Error> {
+        let (reply, result) = oneshot::channel();
+        self.send(Command::Optimize(reply)).await?;
         result.await.map_err(|_| Error::Closed)?
     }
 
@@ -157,11 +188,18 @@ impl Reopen {
 
 impl Worker {
     async fn run(mut self) {
+        RUNS_JOBS.set(true);
         let mut done = None;
         let mut next = self.jobs.recv().await;
         loop {
             match next {
                 Some(Command::Run(job)) => next = self.group(job).await,
+                Some(Command::Optimize(reply)) => {
+                    self.tx.stop_transactions();
+                    let _ = reply.send(self.tx.run(TIDY).await);
+                    self.tx.start_transactions();
+                    next = None;
+                }
                 Some(Command::Close(reply)) => {
                     done = Some(reply);
                     break;
@@ -286,10 +324,9 @@ struct Ended {
 /// Moves the write-ahead log into the database file, so that a copy of the file is whole, and closes.
 async fn finish(mut conn: Conn) -> Result<(), Error> {
     conn.stop_transactions();
-    conn.run("PRAGMA optimize; PRAGMA wal_checkpoint(TRUNCATE)")
-        .await?;
+    conn.run(TIDY).await?;
     conn.close().await
 }
 
 #[cfg(test)]
-pub(in crate::store) mod tests;
+mod tests;

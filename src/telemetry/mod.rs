@@ -8,7 +8,9 @@ use tracing_subscriber::prelude::*;
 
 /// The environment variable with the filter: `info`, `rotunda=debug,sqlx=warn` and the like.
 pub const FILTER_VARIABLE: &str = "ROTUNDA_LOG";
-const FILTER_DEFAULT: &str = "info";
+/// Lines of single requests only on demand: superusers read them in the request log. What clients send wrong is no error
+/// of the server, so that nobody can fill the log.
+const FILTER_DEFAULT: &str = "info,rotunda::access=off,actix_server=warn,actix_http=off";
 
 /// How log lines look.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

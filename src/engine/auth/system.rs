@@ -7,7 +7,7 @@ use futures_util::future::BoxFuture;
 
 use crate::engine::Error;
 use crate::engine::hooks::{Next, Op, RecordEvent, RecordHook, Stage};
-use crate::model::{Collection, FieldError, FieldErrors, Record};
+use crate::model::{Collection, FieldError, FieldErrors, Record, Value};
 use crate::store::records;
 use crate::store::search::Condition;
 
@@ -100,34 +100,59 @@ impl RecordHook for Dependents {
             return next.run(event);
         }
         Box::pin(async move {
-            let renewed = event.op == Op::Update
-                && event.record.original("password") != event.record.get("password");
-            next.run(event).await?;
             if event.op == Op::Delete {
+                next.run(event).await?;
                 for name in DEPENDENTS {
                     remove_dependents(event, name).await?;
                 }
-            } else if renewed {
+                return Ok(());
+            }
+            if event.record.flag("verified")
+                && event.record.original("verified") == Some(&Value::Bool(false))
+            {
+                unlink_strangers(event).await?;
+            }
+            let renewed = event.record.original("password") != event.record.get("password");
+            let old_key = event.record.original("tokenKey").cloned();
+            next.run(event).await?;
+            if renewed {
                 // Devices and half-done sign-ins of the old password count no more.
-                for name in ["_authOrigins", "_mfas", "_otps"] {
+                for name in ["_authOrigins", "_mfas"] {
                     remove_dependents(event, name).await?;
                 }
+            }
+            if old_key.as_ref() != event.record.get("tokenKey") {
+                remove_dependents(event, "_otps").await?;
             }
             Ok(())
         })
     }
 }
 
-async fn remove_dependents(event: &mut RecordEvent<'_>, name: &str) -> Result<(), Error> {
-    let schema = Arc::clone(event.tx.schema());
-    let Some(dependents) = schema.find(name) else {
-        return Ok(());
-    };
-    let engine = event.engine.clone();
-    for record in dependents_of(event, dependents).await? {
-        Box::pin(engine.delete_in(event.tx, record, event.request.clone())).await?;
+/// Whoever linked an external account before the owner of the address came may not be the owner: when an address is
+/// verified, those links and all tokens end.
+async fn unlink_strangers(event: &mut RecordEvent<'_>) -> Result<(), Error> {
+    if remove_dependents(event, "_externalAuths").await? > 0
+        && !event.record.has_changed("tokenKey")
+    {
+        event.record.refresh_token_key();
     }
     Ok(())
+}
+
+/// Gives how many there were.
+async fn remove_dependents(event: &mut RecordEvent<'_>, name: &str) -> Result<usize, Error> {
+    let schema = Arc::clone(event.tx.schema());
+    let Some(dependents) = schema.find(name) else {
+        return Ok(0);
+    };
+    let engine = event.engine.clone();
+    let found = dependents_of(event, dependents).await?;
+    let count = found.len();
+    for record in found {
+        Box::pin(engine.delete_in(event.tx, record, event.request.clone())).await?;
+    }
+    Ok(count)
 }
 
 async fn dependents_of(

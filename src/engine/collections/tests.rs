@@ -88,6 +88,7 @@ async fn reopen(dir: &TempDir) -> Engine {
         store,
         files: Storage::local(dir.path().join("storage")),
         bus: Bus::new(BusOptions::default()),
+        mails: dir.path().join("mails"),
         clock: Clock::system(),
         encryption_key: None,
         rehash: true,

@@ -21,7 +21,7 @@ impl Engine {
     ///
     /// # Errors
     /// `Validation` by field, or what a hook refused.
-    pub(super) async fn save_in(
+    pub(in crate::engine) async fn save_in(
         &self,
         tx: &mut Tx,
         op: Op,

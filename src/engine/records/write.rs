@@ -1,6 +1,7 @@
 //! Creating, updating and deleting records as requests ask for it: rules, forms and what must happen off the writer.
 
 use std::collections::HashMap;
+use std::ops::{Deref, DerefMut};
 use std::sync::Arc;
 
 use serde_json::{Map, Value as Json};
@@ -12,7 +13,7 @@ use crate::engine::hooks::Op;
 use crate::engine::{Engine, Error, RequestInfo};
 use crate::model::{Collection, FieldError, FieldErrors, FieldKind, Record, Schema, Upload, Value};
 use crate::store::search::Condition;
-use crate::store::{Conn, Tx, records};
+use crate::store::{Conn, ReadGuard, Tx, records};
 
 /// The submitted fields and files of a create or update.
 #[derive(Clone, Debug, Default)]
@@ -60,11 +61,9 @@ impl Engine {
     ) -> Result<Record, Error> {
         check_writable(collection, collection.create_rule.as_deref(), request)?;
         let schema = self.schema();
-        let draft = {
-            let mut conn = self.store().read().await?;
-            self.draft_create(&mut conn, &schema, request, collection, input)
-                .await?
-        };
+        let draft = self
+            .draft_create(&mut Source::Pool(self), &schema, request, collection, input)
+            .await?;
         let hashes = self.hash_passwords(&draft.record).await?;
         let stored = StoredUploads::put(self, &draft.record).await?;
         let engine = self.clone();
@@ -95,7 +94,7 @@ impl Engine {
         check_writable(collection, collection.create_rule.as_deref(), request)?;
         let schema = Arc::clone(tx.schema());
         let draft = self
-            .draft_create(tx, &schema, request, collection, input)
+            .draft_create(&mut Source::Conn(tx), &schema, request, collection, input)
             .await?;
         let hashes = self.hash_passwords(&draft.record).await?;
         StoredUploads::put(self, &draft.record)
@@ -106,8 +105,9 @@ impl Engine {
             .map_err(|error| error.or_message("Failed to create record"))
     }
 
-    /// Updates a record under the update rule. The record is read again inside the transaction, so that modifiers
-    /// such as `count+` never lose an update.
+    /// Updates a record under the update rule. All of it happens inside the transaction, so that modifiers such as
+    /// `count+` never lose an update. Passwords and files need slow work first: the record is then prepared outside, and
+    /// prepared again inside if it has changed meanwhile.
     ///
     /// # Errors
     /// `NotFound` when the rule is not met or there is no such record, else as [`Engine::create_record`].
@@ -119,6 +119,21 @@ impl Engine {
         input: Input,
     ) -> Result<Record, Error> {
         check_writable(collection, collection.update_rule.as_deref(), request)?;
+        if !needs_slow_work(collection, &input) {
+            let (engine, request, collection) =
+                (self.clone(), request.clone(), Arc::clone(collection));
+            let id = id.to_owned();
+            return self
+                .store()
+                .write(move |tx| {
+                    Box::pin(async move {
+                        engine
+                            .update_record_in(tx, &request, &collection, &id, input)
+                            .await
+                    })
+                })
+                .await;
+        }
         let schema = self.schema();
         let (draft, seen) = {
             let mut conn = self.store().read().await?;
@@ -242,7 +257,7 @@ impl Engine {
 
     async fn draft_create(
         &self,
-        conn: &mut Conn,
+        source: &mut Source<'_>,
         schema: &Schema,
         request: &RequestInfo,
         collection: &Arc<Collection>,
@@ -268,15 +283,25 @@ impl Engine {
                     Error::BadRequest(_) => failed(),
                     other => other,
                 })?;
-            if !records::candidate_matches(conn, &candidate, &rule).await? {
+            let fits = match &rule {
+                Condition::Always => true,
+                Condition::Never => false,
+                rule => {
+                    let mut conn = source.conn().await?;
+                    records::candidate_matches(&mut conn, &candidate, rule).await?
+                }
+            };
+            if !fits {
                 return Err(failed());
             }
-            if self
-                .has_manage_access(conn, schema, &candidate, true, &draft.request)
-                .await
-                .unwrap_or(false)
-            {
-                access = Access::Manager;
+            if may_be_managed(collection) {
+                let mut conn = source.conn().await?;
+                let managed = self
+                    .has_manage_access(&mut conn, schema, &candidate, true, &draft.request)
+                    .await;
+                if managed.unwrap_or(false) {
+                    access = Access::Manager;
+                }
             }
         }
         prepare_create(&mut draft.record, self.now());
@@ -314,10 +339,11 @@ impl Engine {
             {
                 return Err(Error::not_found());
             }
-            if self
-                .has_manage_access(conn, schema, &draft.record, false, &draft.request)
-                .await
-                .unwrap_or(false)
+            if may_be_managed(&collection)
+                && self
+                    .has_manage_access(conn, schema, &draft.record, false, &draft.request)
+                    .await
+                    .unwrap_or(false)
             {
                 access = Access::Manager;
             }
@@ -372,6 +398,67 @@ impl Engine {
         }
         Ok(hashes)
     }
+}
+
+/// Where a query finds a connection: the caller's own, or one from the pool when it is really needed.
+enum Source<'a> {
+    Pool(&'a Engine),
+    Conn(&'a mut Conn),
+}
+
+/// A connection that was borrowed or lent.
+enum Reader<'a> {
+    Lent(ReadGuard),
+    Own(&'a mut Conn),
+}
+
+impl Source<'_> {
+    async fn conn(&mut self) -> Result<Reader<'_>, Error> {
+        Ok(match self {
+            Self::Pool(engine) => Reader::Lent(engine.read().await?),
+            Self::Conn(conn) => Reader::Own(conn),
+        })
+    }
+}
+
+impl Deref for Reader<'_> {
+    type Target = Conn;
+
+    fn deref(&self) -> &Conn {
+        match self {
+            Self::Lent(guard) => guard,
+            Self::Own(conn) => conn,
+        }
+    }
+}
+
+impl DerefMut for Reader<'_> {
+    fn deref_mut(&mut self) -> &mut Conn {
+        match self {
+            Self::Lent(guard) => guard,
+            Self::Own(conn) => conn,
+        }
+    }
+}
+
+/// Whether an update has work that the writer must not wait for: hashing passwords, storing files.
+fn needs_slow_work(collection: &Collection, input: &Input) -> bool {
+    let names_password = |key: &String| {
+        matches!(key.as_str(), "oldPassword" | "passwordConfirm")
+            || collection
+                .field_of_key(key)
+                .is_some_and(|field| matches!(field.kind, FieldKind::Password(_)))
+    };
+    !input.uploads.is_empty() || input.body.keys().any(names_password)
+}
+
+/// Whether somebody besides superusers may manage the collection's accounts.
+fn may_be_managed(collection: &Collection) -> bool {
+    collection
+        .auth
+        .as_ref()
+        .and_then(|auth| auth.manage_rule.as_deref())
+        .is_some_and(|rule| !rule.is_empty())
 }
 
 impl Access {

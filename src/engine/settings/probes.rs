@@ -1,11 +1,14 @@
 //! Trying out the mail server and the file storage of the settings.
 
+use std::sync::Arc;
+
 use serde::Deserialize;
 
 use crate::base::text::is_email;
 use crate::engine::checks::{all, bytes_between, format_of, in_list, required};
+use crate::engine::mails::Letter;
 use crate::engine::{Engine, Error};
-use crate::model::FieldError;
+use crate::model::{FieldError, Record};
 
 /// Which storage to try: `storage` or `backups`.
 #[derive(Clone, Debug, Default, Deserialize)]
@@ -75,9 +78,40 @@ impl MailProbe {
         ])
         .into_result()
         .map_err(|fields| Error::validation(FAILED, fields))?;
-        Err(Error::bad_request(format!(
-            "{FAILED} Raw error: \nthis server cannot send mails yet."
-        )))
+        let record = self.made_up_record(engine)?;
+        let info = format!("{} - TEST_IP TEST_USER_AGENT", engine.now());
+        let letter = match self.template.as_str() {
+            "password-reset" => Letter::PasswordReset,
+            "email-change" => Letter::EmailChange {
+                new_email: &self.email,
+            },
+            "otp" => Letter::Otp {
+                id: "_PB_TEST_OTP_ID_",
+                password: "123456",
+            },
+            "login-alert" => Letter::AuthAlert { info: &info },
+            _ => Letter::Verification,
+        };
+        engine.send_letter(&record, letter).await.map_err(|error| {
+            Error::bad_request(format!("{FAILED} Raw error: \n{}", error.reason()))
+        })
+    }
+
+    /// A record that was never stored, with a text of its own in each field that a template may show.
+    fn made_up_record(&self, engine: &Engine) -> Result<Record, Error> {
+        let name = match self.collection.as_str() {
+            "" => "_superusers",
+            name => name,
+        };
+        let collection = engine.collection(name)?;
+        let mut record = Record::new(Arc::clone(&collection));
+        for field in collection.fields().iter().filter(|field| !field.hidden) {
+            let text = format!("__pb_test_{}__", field.name);
+            record.apply_key(&field.name, &text.into());
+        }
+        record.refresh_token_key();
+        record.set("email", self.email.as_str().into());
+        Ok(record)
     }
 
     fn not_an_auth_collection(&self, engine: &Engine) -> Option<FieldError> {

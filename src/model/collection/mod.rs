@@ -220,6 +220,23 @@ impl Collection {
         index::find_unique(&self.indexes, column)
     }
 
+    /// All rules that are set, those of sign-in included.
+    pub fn rules(&self) -> impl Iterator<Item = &str> {
+        let auth = self.auth.as_deref();
+        [
+            self.list_rule.as_deref(),
+            self.view_rule.as_deref(),
+            self.create_rule.as_deref(),
+            self.update_rule.as_deref(),
+            self.delete_rule.as_deref(),
+            auth.and_then(|auth| auth.auth_rule.as_deref()),
+            auth.and_then(|auth| auth.manage_rule.as_deref()),
+            auth.map(|auth| auth.mfa.rule.as_str()),
+        ]
+        .into_iter()
+        .flatten()
+    }
+
     /// Whether this is `_superusers`.
     #[must_use]
     pub fn is_superusers(&self) -> bool {

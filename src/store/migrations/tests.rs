@@ -166,6 +166,17 @@ async fn opens_the_directory_of_the_environment() {
         collections::load(&mut conn).await.unwrap().len(),
         was_made_by_pocketbase(&mut conn).await.unwrap()
     );
+    let schema = store.schema();
+    for (view, fields) in crate::store::views::outdated(&mut conn, &schema, "")
+        .await
+        .unwrap()
+    {
+        println!(
+            "view {}: {fields:#?}, stored {:#?}",
+            view.name,
+            view.fields()
+        );
+    }
     drop(conn);
     store.close().await;
 }

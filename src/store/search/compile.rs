@@ -8,10 +8,11 @@ use std::sync::{Arc, Mutex, PoisonError, RwLock};
 use chrono::Utc;
 use lru::LruCache;
 
-use super::condition::{Condition, Fragment, Sort, Template};
+use super::condition::{Condition, Order, Sort, Template};
 use super::fold::{Folder, Values};
 use super::known::{Class, Known};
-use super::place::{Placer, sort_multiplies};
+use super::merge::merge;
+use super::place::{Placer, Sets, sort_multiplies};
 use super::request::{RequestValues, Slot};
 use super::resolve::Resolver;
 use super::tree::{BASE, Column, Compare, Link, Node, Nulls, Program, RowId, Scalar, Source};
@@ -66,7 +67,7 @@ struct Entry {
 #[derive(Clone, Debug)]
 struct Variant {
     outcome: Outcome,
-    sort: Arc<Fragment>,
+    sort: Arc<Order>,
 }
 
 #[derive(Clone, Debug)]
@@ -240,20 +241,21 @@ impl Entry {
             program,
             folder: folding.folder,
         };
-        let node = folding.simplify(&self.whole);
+        let node = merge(program, folding.simplify(&self.whole));
         let flat = sort_multiplies(program, &program.sort);
         let outcome = match node {
-            Node::Const(Some(true)) if !flat => Outcome::Always,
+            // Such a condition has to remember that rows which are not stored do not suit it.
+            Node::Const(Some(true)) if !flat && !program.needs_stored_row => Outcome::Always,
             Node::Const(Some(false) | None) => Outcome::Never,
             node => Outcome::Where(Arc::new(self.template(writer, &node, flat))),
         };
         let sort = if program.sort.is_empty() {
-            Fragment {
+            Order {
                 joined: self.is_joined(),
-                ..Fragment::default()
+                ..Order::default()
             }
         } else {
-            Placer::new(writer, false).sort_fragment(&program.sort, flat)
+            Placer::new(writer, Sets::None).order(&program.sort, flat)
         };
         Variant {
             outcome,
@@ -268,20 +270,29 @@ impl Entry {
 
     fn template(&self, writer: Writer<'_>, node: &Node, flat: bool) -> Template {
         let program = &self.program;
-        let (one, many) = if flat {
-            let placer = Placer::new(writer, false);
-            (placer.flat_fragment(node, &program.sort), None)
+        let place = |sets| {
+            let placer = Placer::new(writer, sets);
+            let mut fragment = if flat {
+                placer.flat_fragment(node, &program.sort)
+            } else {
+                placer.fragment(node)
+            };
+            fragment.joined = self.is_joined();
+            fragment
+        };
+        let one = place(Sets::None);
+        let (many, whole) = if flat {
+            (None, None)
         } else {
-            let mut one = Placer::new(writer, false).fragment(node);
-            let mut many = Placer::new(writer, true).fragment(node);
-            one.joined = self.is_joined();
-            many.joined = one.joined;
-            let differs = one != many;
-            (one, differs.then_some(many))
+            let many = Some(place(Sets::Many)).filter(|many| !many.says(&one));
+            let whole = place(Sets::All);
+            let differs = !whole.says(many.as_ref().unwrap_or(&one));
+            (many, differs.then_some(whole))
         };
         Template {
             one,
             many,
+            whole,
             needs_stored_row: program.needs_stored_row,
         }
     }

@@ -4,7 +4,7 @@ use std::hash::{Hash, Hasher};
 use std::sync::Arc;
 
 use super::known::{Class, Known};
-use crate::model::Value;
+use crate::model::{Collection, Value};
 
 /// What a filter says about the rows of one collection.
 ///
@@ -39,11 +39,14 @@ pub(super) struct Template {
     pub(super) one: Fragment,
     /// For many rows: what does not depend on the row is worked out once, as a set. `None`: no different from `one`.
     pub(super) many: Option<Fragment>,
+    /// As `many`, with sets also where a single related record would do: much faster unless their tables are much larger than this one.
+    /// `None`: no different from `many`.
+    pub(super) whole: Option<Fragment>,
     /// It follows a back-relation from the filtered row, which PocketBase refuses for a row that is not stored yet.
     pub(super) needs_stored_row: bool,
 }
 
-#[derive(Debug, Default, PartialEq)]
+#[derive(Debug, Default)]
 pub(super) struct Fragment {
     /// `LEFT JOIN`s that never multiply rows (unless `distinct`).
     pub(super) joins: Vec<Join>,
@@ -56,6 +59,8 @@ pub(super) struct Fragment {
     pub(super) unordered: bool,
     /// PocketBase would join something to the query, which changes the order of its rows.
     pub(super) joined: bool,
+    /// Collections that are read whole for single related records.
+    pub(super) whole: Vec<Arc<Collection>>,
 }
 
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -78,6 +83,8 @@ pub(in crate::store) enum Form {
     One,
     /// The whole table is searched.
     Many,
+    /// The whole table is searched, and those of single related records are not much larger.
+    Whole,
 }
 
 impl Condition {
@@ -129,6 +136,18 @@ impl Condition {
         }
     }
 
+    /// The collections that [`Form::Whole`] reads whole.
+    pub(in crate::store) fn whole(&self) -> impl Iterator<Item = &Arc<Collection>> {
+        let parts = match self {
+            Self::Where(conjunction) => conjunction.parts.as_slice(),
+            Self::Always | Self::Never => &[],
+        };
+        parts
+            .iter()
+            .filter_map(|part| part.template.whole.as_ref())
+            .flat_map(|fragment| &fragment.whole)
+    }
+
     /// Adds joins and condition to a statement under construction. `Always` and `Never` add nothing.
     pub(in crate::store) fn write(&self, form: Form, out: &mut Pieces) {
         if let Self::Where(conjunction) = self {
@@ -139,11 +158,20 @@ impl Condition {
     }
 }
 
+impl Fragment {
+    /// Whether it is the same SQL.
+    pub(super) fn says(&self, other: &Self) -> bool {
+        self.text == other.text && self.joins == other.joins && self.args == other.args
+    }
+}
+
 impl Template {
     fn fragment(&self, form: Form) -> &Fragment {
-        match (form, &self.many) {
-            (Form::Many, Some(many)) => many,
-            _ => &self.one,
+        let many = self.many.as_ref().unwrap_or(&self.one);
+        match form {
+            Form::One => &self.one,
+            Form::Many => many,
+            Form::Whole => self.whole.as_ref().unwrap_or(many),
         }
     }
 }
@@ -177,7 +205,8 @@ fn write_bytes(key: &mut Vec<u8>, bytes: &[u8]) {
 
 impl PartialEq for Part {
     fn eq(&self, other: &Self) -> bool {
-        (Arc::ptr_eq(&self.template, &other.template) || self.template.one == other.template.one)
+        (Arc::ptr_eq(&self.template, &other.template)
+            || self.template.one.says(&other.template.one))
             && self.values == other.values
     }
 }
@@ -195,21 +224,47 @@ impl Hash for Part {
 /// An order of rows.
 #[derive(Clone, Debug, Default)]
 pub struct Sort {
-    inner: Option<Arc<Fragment>>,
+    inner: Option<Arc<Order>>,
     values: Arc<[Known]>,
 }
 
+/// A compiled sort without its values.
+#[derive(Debug, Default)]
+pub(super) struct Order {
+    pub(super) joins: Vec<Join>,
+    pub(super) terms: Vec<OrderTerm>,
+    /// As [`Fragment::joined`].
+    pub(super) joined: bool,
+}
+
+#[derive(Debug)]
+pub(super) struct OrderTerm {
+    pub(super) text: String,
+    pub(super) args: Vec<Arg>,
+    pub(super) descending: bool,
+}
+
 impl Sort {
-    pub(super) fn new(fragment: Arc<Fragment>, values: Arc<[Known]>) -> Self {
+    pub(super) fn new(order: Arc<Order>, values: Arc<[Known]>) -> Self {
         Self {
-            inner: Some(fragment),
+            inner: Some(order),
             values,
         }
     }
 
     pub(in crate::store) fn write(&self, out: &mut Pieces) {
-        if let Some(fragment) = &self.inner {
-            out.order(fragment, &self.values);
+        if let Some(order) = &self.inner {
+            out.join(&order.joins, &self.values);
+            out.joined |= order.joined;
+            out.order.extend(order.terms.iter().map(|term| {
+                let mut args = Vec::with_capacity(term.args.len());
+                bind(&mut args, &term.args, &self.values);
+                OrderKey {
+                    text: term.text.clone(),
+                    args,
+                    descending: term.descending,
+                }
+            }));
         }
     }
 }
@@ -222,17 +277,26 @@ pub(in crate::store) struct Pieces {
     /// Conditions with AND between them; empty: none.
     pub(in crate::store) conditions: String,
     pub(in crate::store) condition_args: Vec<Value>,
-    /// Sort terms with commas between them; empty: none.
-    pub(in crate::store) order: String,
-    pub(in crate::store) order_args: Vec<Value>,
+    pub(in crate::store) order: Vec<OrderKey>,
     pub(in crate::store) distinct: bool,
     pub(in crate::store) unordered: bool,
     pub(in crate::store) joined: bool,
 }
 
+/// One expression to sort by.
+#[derive(Debug)]
+pub(in crate::store) struct OrderKey {
+    pub(in crate::store) text: String,
+    pub(in crate::store) args: Vec<Value>,
+    pub(in crate::store) descending: bool,
+}
+
 impl Pieces {
     fn add(&mut self, fragment: &Fragment, values: &[Known]) {
-        self.join(fragment, values);
+        self.join(&fragment.joins, values);
+        self.distinct |= fragment.distinct;
+        self.unordered |= fragment.unordered;
+        self.joined |= fragment.joined;
         if !fragment.text.is_empty() {
             if !self.conditions.is_empty() {
                 self.conditions.push_str(" AND ");
@@ -242,23 +306,14 @@ impl Pieces {
         }
     }
 
-    fn order(&mut self, fragment: &Fragment, values: &[Known]) {
-        self.join(fragment, values);
-        self.order.push_str(&fragment.text);
-        bind(&mut self.order_args, &fragment.args, values);
-    }
-
-    fn join(&mut self, fragment: &Fragment, values: &[Known]) {
-        for join in &fragment.joins {
+    fn join(&mut self, joins: &[Join], values: &[Known]) {
+        for join in joins {
             // Joins are named after the path they follow: the same text is the same join.
             if !self.joins.contains(&join.text) {
                 self.joins.push_str(&join.text);
                 bind(&mut self.join_args, &join.args, values);
             }
         }
-        self.distinct |= fragment.distinct;
-        self.unordered |= fragment.unordered;
-        self.joined |= fragment.joined;
     }
 }
 

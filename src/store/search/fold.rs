@@ -165,9 +165,30 @@ impl Folder<'_> {
                 other => other,
             },
             Node::Compare(compare) => self.compare_without(compare, gone),
-            Node::Nowhere { .. } => Truth::Unknown,
+            Node::Nowhere { rows, compare, .. } => match self.chain_without(rows, compare, gone) {
+                Truth::True | Truth::Null => Truth::True,
+                other => other,
+            },
+            Node::Every { rows, compare } => self.chain_without(rows, compare, gone),
             Node::EmailVisible(row) if gone(*row) => Truth::Null,
             Node::EmailVisible(_) => Truth::Unknown,
+        }
+    }
+
+    /// Rows that hang below one that is gone are gone with it.
+    fn chain_without(
+        &self,
+        rows: &[RowId],
+        compare: &Compare,
+        gone: &dyn Fn(RowId) -> bool,
+    ) -> Truth {
+        let below = |row: &RowId| self.program.parent(*row).is_some_and(gone);
+        match rows.first() {
+            Some(first) if below(first) => {
+                let gone = |row| gone(row) || rows.contains(&row);
+                self.compare_without(compare, &gone)
+            }
+            _ => Truth::Unknown,
         }
     }
 
@@ -352,7 +373,7 @@ impl Values<'_> {
                     truth => out.push(truth as u8),
                 }
             }
-            Node::Const(_) | Node::Nowhere { .. } | Node::EmailVisible(_) => {}
+            Node::Const(_) | Node::Nowhere { .. } | Node::Every { .. } | Node::EmailVisible(_) => {}
         }
     }
 
@@ -362,8 +383,83 @@ impl Values<'_> {
             Node::And(nodes) => self.join(nodes, true),
             Node::Or(nodes) => self.join(nodes, false),
             Node::Not(inner) => negate(self.simplify(inner)),
-            Node::Compare(compare) => self.simplify_compare(compare),
+            Node::Compare(compare) => {
+                let compare = self.without_absent(compare.clone());
+                self.simplify_compare(&compare)
+            }
+            Node::Nowhere {
+                rows,
+                compare,
+                same,
+            } => {
+                let present = |row: &&RowId| self.absent_list(**row).is_none();
+                let rows: Vec<RowId> = rows.iter().filter(present).copied().collect();
+                if rows.is_empty() {
+                    return Node::Const(Some(true));
+                }
+                Node::Nowhere {
+                    rows,
+                    compare: self.without_absent(compare.clone()),
+                    same: *same,
+                }
+            }
             other => other.clone(),
+        }
+    }
+
+    /// Values of submitted relations are plain NULLs when nothing was submitted.
+    fn without_absent(&self, mut compare: Compare) -> Compare {
+        for (scalar, nulls) in [
+            (&mut compare.left, &mut compare.left_nulls),
+            (&mut compare.right, &mut compare.right_nulls),
+        ] {
+            if self.clear_absent(scalar) && *nulls == Nulls::Kept {
+                *nulls = Nulls::Auto;
+            }
+        }
+        compare
+    }
+
+    /// Gives whether the value itself is absent, not only an argument of a function.
+    fn clear_absent(&self, scalar: &mut Scalar) -> bool {
+        match scalar {
+            Scalar::Column { row, .. }
+            | Scalar::Element(row)
+            | Scalar::Json { row, .. }
+            | Scalar::Length { row, .. } => match self.absent_list(*row) {
+                Some(list) => {
+                    *scalar = Scalar::Slot(list);
+                    true
+                }
+                None => false,
+            },
+            Scalar::Lower(inner) => self.clear_absent(inner),
+            Scalar::Strftime(args) => {
+                for arg in args {
+                    self.clear_absent(arg);
+                }
+                false
+            }
+            Scalar::Distance(args) => {
+                for arg in args.iter_mut() {
+                    self.clear_absent(arg);
+                }
+                false
+            }
+            Scalar::Slot(_) | Scalar::Flag(_) | Scalar::Truth(_) => false,
+        }
+    }
+
+    /// The list of submitted ids that a row comes from, if it is empty.
+    fn absent_list(&self, row: RowId) -> Option<usize> {
+        let program = self.folder.program;
+        let mut at = row;
+        while let Some(parent) = program.parent(at) {
+            at = parent;
+        }
+        match program.source(at)?.link {
+            Link::Ids { list } if self.folder.class(list) == Class::Null => Some(list),
+            _ => None,
         }
     }
 

@@ -20,6 +20,8 @@ pub(super) enum Known {
 pub(super) enum Class {
     Null,
     EmptyText,
+    /// Letters, digits, `_` and `-` only, as ids: such a text stands in JSON as it is.
+    Word,
     Text,
     /// A truth value or a real number; SQLite compares both as numbers.
     Number,
@@ -31,6 +33,7 @@ impl Known {
         match self {
             Self::Null => Class::Null,
             Self::Text(text) if text.is_empty() => Class::EmptyText,
+            Self::Text(text) if text.bytes().all(is_word_byte) => Class::Word,
             Self::Text(_) => Class::Text,
             Self::Bool(_) | Self::Real(_) => Class::Number,
             Self::Integer(_) => Class::Integer,
@@ -109,6 +112,10 @@ impl Known {
             Self::Null | Self::Text(_) => None,
         }
     }
+}
+
+fn is_word_byte(byte: u8) -> bool {
+    byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b'-')
 }
 
 /// JSON text with sorted member names.

@@ -10,6 +10,7 @@ mod fold;
 mod functions;
 mod indexes;
 mod known;
+mod merge;
 mod place;
 mod request;
 mod resolve;
@@ -18,6 +19,6 @@ mod write;
 
 pub use compile::{Compiler, Part, Scope};
 pub use condition::{Condition, Sort, Where};
-pub(in crate::store) use condition::{Form, Pieces};
+pub(in crate::store) use condition::{Form, OrderKey, Pieces};
 pub(in crate::store) use indexes::last_unique;
 pub use request::RequestValues;

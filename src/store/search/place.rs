@@ -6,22 +6,39 @@
 //!
 //! With `sets`, what hangs below a source without naming anything outside is asked once for all rows: `author IN (SELECT id ...)`.
 
-use super::condition::{Fragment, Join};
+use std::sync::Arc;
+
+use super::condition::{Fragment, Join, Order, OrderTerm};
 use super::fold::{Equality, Truth};
+use super::known::Class;
 use super::tree::{BASE, Compare, Link, Node, Program, RowId, RowSet, Scalar, SortTerm};
 use super::write::{DIALECT, Text, Writer, joined, or_empty, quoted};
 use crate::filter::Op;
+use crate::model::Collection;
 
 /// How many items may be copied by multiplying out ORs below ANDs. Beyond, the sources are nested, which is right but slow.
 const COPIES_MAX: usize = 64;
 
+/// What may be asked once for all rows.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Sets {
+    /// Nothing: few rows are looked at.
+    None,
+    /// What has many rows, or rows of its own. Single related records are looked up row by row.
+    Many,
+    /// Single related records too, which means to read their whole table.
+    All,
+}
+
 /// Places conditions into SQL.
 pub(super) struct Placer<'a> {
     writer: Writer<'a>,
-    sets: bool,
+    sets: Sets,
     copies: usize,
     /// Whether a set was used.
     used_sets: bool,
+    /// Collections that were read whole for single related records.
+    whole: Vec<Arc<Collection>>,
 }
 
 /// One FROM clause: the rows at hand, here and further out.
@@ -41,12 +58,13 @@ struct Pair {
 }
 
 impl<'a> Placer<'a> {
-    pub(super) fn new(writer: Writer<'a>, sets: bool) -> Self {
+    pub(super) fn new(writer: Writer<'a>, sets: Sets) -> Self {
         Self {
             writer,
             sets,
             copies: 0,
             used_sets: false,
+            whole: Vec::new(),
         }
     }
 
@@ -74,35 +92,35 @@ impl<'a> Placer<'a> {
         self.finish(text, &joins, true)
     }
 
-    /// The sort keys; all their sources are joined.
-    pub(super) fn sort_fragment(&self, sort: &[SortTerm], joined_already: bool) -> Fragment {
+    /// The sort keys; their sources are joined, unless those of a flat condition are.
+    pub(super) fn order(&self, sort: &[SortTerm], joined_already: bool) -> Order {
         let rows = self
             .program()
             .with_ancestors(&sort_rows(self.program(), sort));
-        let terms: Vec<Text> = sort.iter().map(|term| self.sort_term(term)).collect();
-        let text = joined(&terms, ", ");
-        Fragment {
+        Order {
             joins: rows
                 .iter()
                 .filter(|row| *row != BASE && !joined_already)
                 .map(|row| self.join(row))
                 .collect(),
-            text: text.sql,
-            args: text.args,
-            ..Fragment::default()
+            terms: sort.iter().map(|term| self.sort_term(term)).collect(),
+            ..Order::default()
         }
     }
 
-    fn sort_term(&self, term: &SortTerm) -> Text {
-        let (mut text, descending) = match term {
-            SortTerm::Random => return Text::new(DIALECT.random()),
+    fn sort_term(&self, term: &SortTerm) -> OrderTerm {
+        let (text, descending) = match term {
+            SortTerm::Random => (Text::new(DIALECT.random()), false),
             SortTerm::RowId { descending } => {
                 (Text::new(format!("`r`.{}", DIALECT.row_id())), *descending)
             }
             SortTerm::Value { scalar, descending } => (self.writer.scalar(scalar), *descending),
         };
-        text.push(if descending { " DESC" } else { " ASC" });
-        text
+        OrderTerm {
+            text: text.sql,
+            args: text.args,
+            descending,
+        }
     }
 
     fn finish(&self, text: Text, joins: &[RowId], distinct: bool) -> Fragment {
@@ -113,6 +131,7 @@ impl<'a> Placer<'a> {
             distinct,
             unordered: self.used_sets,
             joined: false,
+            whole: self.whole.clone(),
         }
     }
 
@@ -156,7 +175,7 @@ impl<'a> Placer<'a> {
 
     fn is_heavy(&self, node: &Node) -> bool {
         match node {
-            Node::Nowhere { .. } => true,
+            Node::Nowhere { .. } | Node::Every { .. } => true,
             Node::And(nodes) | Node::Or(nodes) => nodes.iter().any(|node| self.is_heavy(node)),
             _ => false,
         }
@@ -232,9 +251,13 @@ impl<'a> Placer<'a> {
             }
             return Some(self.exists(root, group, level));
         }
-        if self.sets
+        if self.sets == Sets::All
             && let Some(text) = self.set(root, group, level)
         {
+            let collection = program
+                .source(root)
+                .and_then(|source| source.collection.clone());
+            self.whole.extend(collection);
             return Some(text);
         }
         level.have.insert(root);
@@ -329,7 +352,7 @@ impl<'a> Placer<'a> {
     /// There are rows of `root` for which all of these hold.
     fn exists(&mut self, root: RowId, group: &[&Node], level: &Level) -> Text {
         let without = self.without(root, group);
-        if self.sets {
+        if self.sets != Sets::None {
             if let Some(text) = self.set(root, group, level) {
                 return text;
             }
@@ -342,7 +365,13 @@ impl<'a> Placer<'a> {
         let mut inner = level.below(root, without.never_holds());
         let condition = self.all(group.to_vec(), &mut inner);
         let (item, on) = self.table(root);
-        let mut text = Text::new("EXISTS (SELECT 1 FROM ");
+        let mut text = Text::default();
+        if without.never_holds()
+            && let Some(needle) = group.iter().find_map(|node| self.needle(node, root))
+        {
+            text.add(&needle).push(" AND ");
+        }
+        text.push("EXISTS (SELECT 1 FROM ");
         let mut conditions = Vec::new();
         if without.never_holds() {
             text.add(&item);
@@ -353,7 +382,7 @@ impl<'a> Placer<'a> {
                 text.push(" ON ").add(&on);
             }
         }
-        self.add_joins(&mut text, &inner.joins);
+        self.add_ordered_joins(&mut text, &inner.joins, group);
         conditions.push(condition);
         text.push(" WHERE ")
             .add(&joined(&conditions, " AND "))
@@ -414,7 +443,7 @@ impl<'a> Placer<'a> {
                 text.push(" ON ").add(&on);
             }
         }
-        self.add_joins(&mut text, &inner.joins);
+        self.add_ordered_joins(&mut text, &inner.joins, group);
         conditions.push(condition);
         text.push(" WHERE ").add(&joined(&conditions, " AND "));
         self.used_sets = true;
@@ -602,6 +631,7 @@ impl<'a> Placer<'a> {
                 compare,
                 same,
             } => self.nowhere(rows, compare, *same, level),
+            Node::Every { rows, compare } => self.every(rows, compare, level),
             Node::Compare(compare)
                 if compare.op == Op::Eq
                     && self.writer.folder.equality(compare) == Equality::Coalesce
@@ -629,8 +659,9 @@ impl<'a> Placer<'a> {
                     self.writer.folder.compare_without(compare, &gone),
                     Truth::True | Truth::Null
                 ));
-        let violation = wrapped("NOT (", &self.writer.compare(compare), ")");
-        if self.sets
+        // `IS FALSE` rather than NOT: it keeps SQLite from turning the joins around, which `NOT (x)`, never true of NULL, invites.
+        let violation = wrapped("(", &self.writer.compare(compare), ") IS FALSE");
+        if self.sets != Sets::None
             && solid
             && let Some(text) = self.nowhere_set(*first, others, compare, &violation, level)
         {
@@ -652,6 +683,135 @@ impl<'a> Placer<'a> {
             .add(&joined(&conditions, " AND "))
             .push(")");
         text
+    }
+
+    /// Some row makes the comparison true and none makes it false: the smallest of its outcomes is true.
+    fn every(&mut self, rows: &[RowId], compare: &Compare, level: &Level) -> Text {
+        let Some((first, others)) = rows.split_first() else {
+            return Text::new("1");
+        };
+        let program = self.program();
+        let gone = |row: RowId| program.is_under(row, *first);
+        let without = self.writer.folder.compare_without(compare, &gone);
+        let holds = self.writer.compare(compare);
+        if self.sets != Sets::None
+            && let Some(text) = self.every_set(*first, others, compare, &holds, without, level)
+        {
+            return text;
+        }
+        let mut text = Text::default();
+        if without.never_holds()
+            && let Some(needle) = self.needle(&Node::Compare(compare.clone()), *first)
+        {
+            text.add(&needle).push(" AND ");
+        }
+        text.push("(SELECT min(").add(&holds).push(") FROM ");
+        if without.never_holds() {
+            let (item, on) = self.table(*first);
+            text.add(&item);
+            self.add_joins(&mut text, others);
+            if let Some(on) = on {
+                text.push(" WHERE ").add(&on);
+            }
+        } else {
+            text.push("(SELECT 1)");
+            self.add_joins(&mut text, rows);
+        }
+        text.push(") = 1");
+        text
+    }
+
+    /// For back-relations, which need not have an index: the owners of rows that fit, without the owners of rows that do not.
+    fn every_set(
+        &mut self,
+        first: RowId,
+        others: &[RowId],
+        compare: &Compare,
+        holds: &Text,
+        without: Truth,
+        level: &Level,
+    ) -> Option<Text> {
+        let program = self.program();
+        let source = program.source(first)?;
+        let parent = source.parent?;
+        if !matches!(source.link, Link::Back { .. })
+            || !self.has_id(parent, level)
+            || !self.is_inside(&Node::Compare(compare.clone()), first)
+            || without == Truth::Unknown
+        {
+            return None;
+        }
+        let Pair { outer, inner } = self.link_pair(first)?;
+        let (item, _) = self.table(first);
+        let mut owners = Text::new("SELECT ");
+        owners.add(&inner).push(" FROM ").add(&item);
+        self.add_list(&mut owners, first, false);
+        let mut every = owners.clone();
+        every.push(" WHERE ").add(&inner).push(" IS NOT NULL");
+        self.add_joins(&mut owners, others);
+        owners.push(" WHERE ");
+        let mut fit = owners.clone();
+        fit.add(holds);
+        let mut unfit = owners;
+        unfit
+            .push("(")
+            .add(holds)
+            .push(") IS FALSE AND ")
+            .add(&inner);
+        let mut text = Text::default();
+        if without.never_holds() {
+            // Only those of owners that are asked for: this set stays as small as the first one.
+            unfit.push(" IN (").add(&fit).push(")");
+            text.add(&outer).push(" IN (").add(&fit).push(") AND ");
+        } else {
+            unfit.push(" IS NOT NULL");
+            text.push("(")
+                .add(&outer)
+                .push(" IN (")
+                .add(&fit)
+                .push(") OR ");
+            text.add(&outer)
+                .push(" NOT IN (")
+                .add(&every)
+                .push(")) AND ");
+        }
+        text.add(&outer).push(" NOT IN (").add(&unfit).push(")");
+        self.used_sets = true;
+        Some(wrapped("(", &text, ")"))
+    }
+
+    /// A quick look whether a list can contain an element at all, as a text: elements that are plain words stand in JSON as they are.
+    fn needle(&self, node: &Node, list: RowId) -> Option<Text> {
+        let Node::Compare(compare) = node else {
+            return None;
+        };
+        let program = self.program();
+        let source = program.source(list)?;
+        let (Link::Each { column }, Some(parent)) = (&source.link, source.parent) else {
+            return None;
+        };
+        if compare.op != Op::Eq || program.is_fixed(parent) {
+            return None;
+        }
+        let is_element = |side: &Scalar| match side {
+            Scalar::Element(row) => *row == list,
+            Scalar::Column { row, column } => {
+                column.name == "id"
+                    && program.parent(*row) == Some(list)
+                    && matches!(program.source(*row).map(|s| &s.link), Some(Link::Element))
+            }
+            _ => false,
+        };
+        let slot = match (&compare.left, &compare.right) {
+            (Scalar::Slot(slot), side) | (side, Scalar::Slot(slot)) if is_element(side) => *slot,
+            _ => return None,
+        };
+        if self.writer.folder.class(slot) != Class::Word {
+            return None;
+        }
+        let mut text = wrapped("instr(", &self.writer.column(parent, column), ", ");
+        text.add(&self.writer.slot(slot)).push(") > 0");
+        Some(text)
     }
 
     /// The owners of violating rows as a set, for back-relations, which need not have an index.
@@ -694,9 +854,28 @@ impl<'a> Placer<'a> {
         }
     }
 
+    /// Joins from the root outwards, in this order: SQLite takes `CROSS JOIN` by its word. Without statistics it might start at the far end,
+    /// with a whole table.
+    fn add_ordered_joins(&self, text: &mut Text, rows: &[RowId], group: &[&Node]) {
+        for row in rows {
+            let kind = if self.without(*row, group).never_holds() {
+                " CROSS JOIN "
+            } else {
+                " LEFT JOIN "
+            };
+            let join = self.join_as(*row, kind);
+            text.push(&join.text);
+            text.args.extend_from_slice(&join.args);
+        }
+    }
+
     fn join(&self, row: RowId) -> Join {
+        self.join_as(row, " LEFT JOIN ")
+    }
+
+    fn join_as(&self, row: RowId, kind: &str) -> Join {
         let (item, on) = self.table(row);
-        let mut text = Text::new(" LEFT JOIN ");
+        let mut text = Text::new(kind);
         text.add(&item);
         if let Some(on) = on {
             text.push(" ON ").add(&on);

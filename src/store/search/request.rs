@@ -4,6 +4,7 @@ use chrono::{DateTime, Utc};
 use serde_json::{Map, Value as Json};
 
 use super::known::{Known, json_text};
+use crate::base::json;
 use crate::filter::{Macro, MacroValue};
 use crate::model::{Record, Value};
 
@@ -41,7 +42,7 @@ pub(super) enum Slot {
     BodyItems {
         field: String,
     },
-    /// The ids of a body field as a JSON list, without repetitions and empty ones.
+    /// The ids of a body field as a JSON list, without repetitions and empty ones; NULL when there are none.
     BodyIds {
         field: String,
     },
@@ -51,6 +52,14 @@ pub(super) enum Slot {
     },
     /// A body field as a text.
     BodyText {
+        field: String,
+    },
+    /// A body field of type json, as JSON text: a text keeps its quotes.
+    BodyJson {
+        field: String,
+    },
+    /// A body field of type geoPoint, as it is stored.
+    BodyPoint {
         field: String,
     },
 }
@@ -79,15 +88,22 @@ impl Slot {
                 Some(list @ Json::Array(_)) => json_text(list),
                 Some(single) => format!("[{}]", json_text(single)),
             }),
-            Self::BodyIds { field } => {
-                let ids = body(field).map_or_else(Vec::new, ids);
-                Known::Text(json_text(&ids.into()))
-            }
+            Self::BodyIds { field } => match body(field).map(ids) {
+                None => Known::Null,
+                Some(ids) if ids.is_empty() => Known::Null,
+                Some(ids) => Known::Text(json_text(&ids.into())),
+            },
             Self::BodyCount { field } => Known::Integer(match body(field) {
                 None | Some(Json::Null) => 0,
                 Some(Json::Array(items)) => i64::try_from(items.len()).unwrap_or(i64::MAX),
                 Some(_) => 1,
             }),
+            Self::BodyJson { field } => {
+                body(field).map_or(Known::Null, |value| Known::Text(json_text(value)))
+            }
+            Self::BodyPoint { field } => {
+                body(field).map_or(Known::Null, |value| Known::Text(point_text(value)))
+            }
             Self::BodyText { field } => {
                 Known::Text(body(field).map_or_else(String::new, plain_text))
             }
@@ -147,6 +163,17 @@ fn auth_field(record: &Record, field: &str) -> Option<Known> {
             other => Known::Text(other.as_text().to_owned()),
         }),
     }
+}
+
+fn point_text(value: &Json) -> String {
+    let mut out = Vec::new();
+    for (before, name) in [("{\"lon\":", "lon"), (",\"lat\":", "lat")] {
+        let degrees = value.get(name).and_then(Json::as_f64).unwrap_or_default();
+        out.extend_from_slice(before.as_bytes());
+        json::write_f64(&mut out, degrees);
+    }
+    out.push(b'}');
+    String::from_utf8(out).unwrap_or_default()
 }
 
 fn ids(value: &Json) -> Vec<String> {

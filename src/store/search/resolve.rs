@@ -348,7 +348,10 @@ impl Resolver<'_, '_> {
                 Operand::plain(Scalar::Slot(slot))
             }
             Some("lower") => {
-                let slot = self.program.slot(Slot::BodyText { field: name });
+                let path = ["body".to_owned(), name.clone()];
+                let text = Slot::BodyText { field: name };
+                let slot = self.body_slot(&path).unwrap_or(text);
+                let slot = self.program.slot(slot);
                 Operand::plain(Scalar::Lower(Box::new(Scalar::Slot(slot))))
             }
             Some("changed") => self.body_changed(&name)?,
@@ -405,7 +408,11 @@ impl Resolver<'_, '_> {
                 Ok(Operand::plain(Scalar::Slot(slot)))
             }
             None | Some("lower") => {
-                let slot = Scalar::Slot(self.program.slot(Slot::Request { path, number }));
+                let slot = match self.body_slot(&path) {
+                    Some(slot) => slot,
+                    None => Slot::Request { path, number },
+                };
+                let slot = Scalar::Slot(self.program.slot(slot));
                 Ok(Operand::plain(if modifier.is_some() {
                     Scalar::Lower(Box::new(slot))
                 } else {
@@ -413,6 +420,20 @@ impl Resolver<'_, '_> {
                 }))
             }
             Some(other) => Err(format!("invalid modifier {name}:{other}")),
+        }
+    }
+
+    /// Body fields whose value is compared as the text that is stored for it.
+    fn body_slot(&self, path: &[String]) -> Option<Slot> {
+        let [root, name] = path else {
+            return None;
+        };
+        let field = name.clone();
+        match self.collection.field(name)?.kind {
+            _ if root != "body" => None,
+            FieldKind::Json(_) => Some(Slot::BodyJson { field }),
+            FieldKind::GeoPoint(_) => Some(Slot::BodyPoint { field }),
+            _ => None,
         }
     }
 

@@ -138,6 +138,11 @@ pub(super) enum Node {
         compare: Compare,
         same: bool,
     },
+    /// Some rows of these sources make the comparison true and none makes it false.
+    Every {
+        rows: Vec<RowId>,
+        compare: Compare,
+    },
     /// The auth record shows its e-mail address.
     EmailVisible(RowId),
 }
@@ -250,7 +255,8 @@ impl Program {
             Node::Compare(compare) => self.collect_compare(compare, rows),
             Node::Nowhere {
                 rows: own, compare, ..
-            } => {
+            }
+            | Node::Every { rows: own, compare } => {
                 let mut inner = RowSet::default();
                 self.collect_compare(compare, &mut inner);
                 for row in own {

@@ -217,8 +217,8 @@ impl Writer<'_> {
         match node {
             Node::Const(Some(true)) => Text::new("1"),
             Node::Const(Some(false)) => Text::new("0"),
-            // The placement writes `Nowhere`; it never stands inside a condition that is used as a value.
-            Node::Const(None) | Node::Nowhere { .. } => Text::new("NULL"),
+            // The placement writes the other two; they never stand inside a condition that is used as a value.
+            Node::Const(None) | Node::Nowhere { .. } | Node::Every { .. } => Text::new("NULL"),
             Node::And(nodes) => self.conditions(nodes, " AND "),
             Node::Or(nodes) => self.conditions(nodes, " OR "),
             Node::Not(inner) => self

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use sqlx::Row;
 use tokio::sync::oneshot;
@@ -526,120 +526,48 @@ mod random_groups {
     }
 }
 
-/// Run with `cargo test --release -- --ignored --nocapture writes_per_second`.
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-#[ignore = "a measurement"]
-async fn writes_per_second() {
-    let dir = match std::env::var("STORE_BENCH_DIR") {
-        Ok(dir) => tempfile::tempdir_in(dir).unwrap(),
-        Err(_) => tempfile::tempdir().unwrap(),
-    };
-    let store = Store::open(StoreOptions::new(dir.path())).await.unwrap();
-    store
-        .write_exclusive(|tx| {
-            Box::pin(tx.run("CREATE TABLE t (id TEXT PRIMARY KEY, n INTEGER NOT NULL DEFAULT 0)"))
-        })
-        .await
-        .unwrap();
-    for (clients, later) in [
-        (1_usize, false),
-        (8, false),
-        (64, false),
-        (8, true),
-        (64, true),
-    ] {
-        let total = 20_000_usize.min(clients * 2_000);
-        let started = Instant::now();
-        let cpu = cpu_seconds();
-        let tasks: Vec<_> = (0..clients)
-            .map(|client| {
-                let store = store.clone();
-                tokio::spawn(async move {
-                    for n in 0..total / clients {
-                        let id = format!("{clients}-{later}-{client}-{n}");
-                        store
-                            .write(move |tx| {
-                                Box::pin(async move {
-                                    if later {
-                                        tx.execute_later(insert(&id)).await
-                                    } else {
-                                        tx.execute(&insert(&id)).await.map(drop)
-                                    }
-                                })
-                            })
-                            .await
-                            .unwrap();
-                    }
-                })
-            })
-            .collect();
-        for task in tasks {
-            task.await.unwrap();
-        }
-        let count = total / clients * clients;
-        println!(
-            "{clients} clients, later {later}: {:.0} writes/s, {:.0} per CPU second",
-            count as f64 / started.elapsed().as_secs_f64(),
-            count as f64 / (cpu_seconds() - cpu)
-        );
-    }
-    store.close().await;
+#[tokio::test]
+async fn a_write_inside_a_write_is_refused_instead_of_waiting_for_itself() {
+    let f = fixture().await;
+    let store = f.store.clone();
+    let nested: Result<(), Error> = f
+        .store
+        .write(|_| Box::pin(async move { store.write(|_| Box::pin(async { Ok(()) })).await }))
+        .await;
+    assert!(matches!(nested, Err(Error::Nested)));
 }
 
-/// What a write costs when 16 share one switch to the connection's thread.
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-#[ignore = "a measurement"]
-async fn batched_writes_per_second() {
-    let dir = tempfile::tempdir().unwrap();
-    let store = Store::open(StoreOptions::new(dir.path())).await.unwrap();
-    store
-        .write_exclusive(|tx| {
-            Box::pin(tx.run("CREATE TABLE t (id TEXT PRIMARY KEY, n INTEGER NOT NULL DEFAULT 0)"))
-        })
+#[tokio::test]
+async fn a_database_locked_by_another_process_is_waited_for() {
+    let f = fixture().await;
+    let options = StoreOptions::new(f.dir.path());
+    let file = f.dir.path().join("data.db");
+    let synchronous = sqlx::sqlite::SqliteSynchronous::Full;
+    let role = crate::store::options::Role::Writer { synchronous };
+    let mut other = crate::store::Conn::open(&options.connect(&file, role), Duration::from_secs(5))
         .await
         .unwrap();
-    for inserts in [1_usize, 4, 16, 64] {
-        let text = "RELEASE job;SAVEPOINT job;INSERT INTO t (id) VALUES (?);".repeat(inserts);
-        let text: Arc<str> = text.into();
-        let started = Instant::now();
-        let cpu = cpu_seconds();
-        for group in 0..20_000 / 64 {
-            let text = Arc::clone(&text);
-            store
-                .write(move |tx| {
-                    Box::pin(async move {
-                        tx.execute(&Sql::new("SELECT 1")).await?;
-                        for n in 0..64 / inserts {
-                            let mut sql = Sql::new(Arc::clone(&text));
-                            for i in 0..inserts {
-                                sql = sql.bind(format!("{inserts}-{group}-{n}-{i}"));
-                            }
-                            tx.execute(&sql).await?;
-                        }
-                        Ok::<_, Error>(())
-                    })
-                })
-                .await
-                .unwrap();
-        }
-        println!(
-            "{inserts} per switch: {:.0} writes/s, {:.0} per CPU second",
-            20_000.0 / started.elapsed().as_secs_f64(),
-            20_000.0 / (cpu_seconds() - cpu)
-        );
-    }
-    store.close().await;
+    other.run("BEGIN IMMEDIATE").await.unwrap();
+    let mut insert = std::pin::pin!(f.insert("a"));
+    let waiting = tokio::time::timeout(Duration::from_millis(50), insert.as_mut()).await;
+    assert!(waiting.is_err());
+    let (inserted, released) = tokio::join!(insert, other.run("COMMIT"));
+    released.unwrap();
+    assert_eq!(inserted.unwrap(), 1);
 }
 
-/// User and system time of this process in seconds, from `/proc/self/stat` (100 ticks a second).
-pub(in crate::store) fn cpu_seconds() -> f64 {
-    let stat = std::fs::read_to_string("/proc/self/stat").unwrap();
-    let fields: Vec<&str> = stat
-        .rsplit(')')
-        .next()
-        .unwrap()
-        .split_whitespace()
-        .collect();
-    let ticks: f64 = fields[11].parse::<f64>().unwrap() + fields[12].parse::<f64>().unwrap();
-    ticks / 100.0
+#[tokio::test]
+async fn a_copy_holds_what_was_committed() {
+    let f = fixture().await;
+    f.insert("a").await.unwrap();
+    f.store.optimize().await.unwrap();
+    f.insert("b").await.unwrap();
+    let copy = tempfile::tempdir().unwrap();
+    f.store.copy_to(copy.path()).await.unwrap();
+    f.insert("c").await.unwrap();
+    let store = Store::open(StoreOptions::new(copy.path())).await.unwrap();
+    let mut conn = store.read().await.unwrap();
+    let rows = conn.fetch_all(&Sql::new("SELECT id FROM t")).await.unwrap();
+    assert_eq!(rows.len(), 2);
+    assert!(f.store.copy_to(copy.path()).await.is_err());
 }

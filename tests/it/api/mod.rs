@@ -8,6 +8,7 @@ mod collections;
 mod concurrency;
 mod files;
 mod fuzz;
+mod mails;
 mod modifiers;
 mod permissions;
 mod queries;

@@ -1,1 +1,3 @@
 //! What the store promises beyond the API.
+
+mod durability;

@@ -197,8 +197,14 @@ impl Drop for Here {
             }
             return;
         }
-        assert!(complaints.is_empty(), "the server complained: {complaints:#?}");
-        assert!(matches!(ended, Some(Ok(()))), "the server's thread panicked");
+        assert!(
+            complaints.is_empty(),
+            "the server complained: {complaints:#?}"
+        );
+        assert!(
+            matches!(ended, Some(Ok(()))),
+            "the server's thread panicked"
+        );
     }
 }
 

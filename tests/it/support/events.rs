@@ -71,7 +71,9 @@ impl Events {
 
     /// The next event.
     pub(crate) async fn next(&mut self) -> Event {
-        super::in_time("an event", self.read()).await.expect("the stream goes on")
+        super::in_time("an event", self.read())
+            .await
+            .expect("the stream goes on")
     }
 
     /// The next events, each as action and what a member of its record holds.

@@ -13,7 +13,7 @@ use std::time::Duration;
 
 pub(crate) use app::{TestApp, is_peer};
 pub(crate) use client::{Answer, Client, Form, column, id_of, record, records};
-pub(crate) use events::{Event, Events, with_options};
+pub(crate) use events::{Events, with_options};
 pub(crate) use template::{PASSWORD, SUPERUSER};
 
 /// How long anything may take before a test gives up; far beyond what a busy machine needs.
@@ -29,4 +29,20 @@ pub(crate) async fn in_time<T>(what: &str, future: impl Future<Output = T>) -> T
 /// A fixed number of answers at once, in the order of the futures.
 pub(crate) async fn all<T>(futures: impl IntoIterator<Item = impl Future<Output = T>>) -> Vec<T> {
     in_time("all of them", futures_util::future::join_all(futures)).await
+}
+
+/// Looks again and again until the value is the expected one, for what the server does after it has answered.
+pub(crate) async fn becomes<T: PartialEq + std::fmt::Debug>(expected: &T, look: impl Fn() -> T) {
+    let started = std::time::Instant::now();
+    loop {
+        let seen = look();
+        if seen == *expected {
+            return;
+        }
+        assert!(
+            started.elapsed() < DEADLINE,
+            "still {seen:?}, not {expected:?}"
+        );
+        tokio::time::sleep(Duration::from_millis(2)).await;
+    }
 }

@@ -18,7 +18,11 @@ pub(crate) fn binary() -> PathBuf {
 pub(crate) fn command(binary: &Path, dir: &Path, arguments: &[&str]) -> Command {
     let mut command = Command::new(binary);
     let home = dir.parent().expect("the data directory has a parent");
-    command.args(arguments).arg("--dir").arg(dir).current_dir(home);
+    command
+        .args(arguments)
+        .arg("--dir")
+        .arg(dir)
+        .current_dir(home);
     for (name, _) in std::env::vars_os() {
         if name.to_string_lossy().starts_with("ROTUNDA_") {
             command.env_remove(name);
@@ -39,7 +43,12 @@ pub(crate) struct Ended(Output);
 impl Ended {
     #[track_caller]
     pub(crate) fn succeeds(&self) -> String {
-        assert!(self.0.status.success(), "{}: {}", self.0.status, self.text());
+        assert!(
+            self.0.status.success(),
+            "{}: {}",
+            self.0.status,
+            self.text()
+        );
         self.text()
     }
 
@@ -48,7 +57,10 @@ impl Ended {
     pub(crate) fn fails(&self) -> String {
         let code = self.0.status.code();
         let text = self.text();
-        assert!(code.is_some_and(|code| code != 0 && code != 101), "{code:?}: {text}");
+        assert!(
+            code.is_some_and(|code| code != 0 && code != 101),
+            "{code:?}: {text}"
+        );
         assert!(!self.0.stderr.is_empty(), "no reason given");
         assert!(!text.contains("panicked"), "{text}");
         text
@@ -70,8 +82,14 @@ pub(crate) struct Server {
 impl Server {
     /// Serves a data directory and waits until it answers.
     pub(crate) async fn start(binary: &Path, dir: &Path) -> Self {
+        Self::start_with(binary, dir, &[]).await
+    }
+
+    /// With further variables of the environment.
+    pub(crate) async fn start_with(binary: &Path, dir: &Path, variables: &[(&str, &Path)]) -> Self {
         let http = format!("127.0.0.1:{}", free_port());
         let mut child = command(binary, dir, &["serve", "--http", &http])
+            .envs(variables.iter().copied())
             .stdout(Stdio::piped())
             .stderr(Stdio::piped())
             .spawn()
@@ -141,9 +159,10 @@ impl Server {
         self.output.wait_for(text)
     }
 
-    /// What it printed so far.
-    pub(crate) fn output(&self) -> String {
-        self.output.text()
+    /// Reads what it printed, also after its end.
+    pub(crate) fn reader(&self) -> impl Fn() -> String + use<> {
+        let output = self.output.clone();
+        move || output.text()
     }
 }
 
@@ -179,7 +198,11 @@ impl Lines {
     }
 
     fn text(&self) -> String {
-        self.0.0.lock().unwrap_or_else(PoisonError::into_inner).clone()
+        self.0
+            .0
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .clone()
     }
 
     fn wait_for(&self, part: &str) -> String {

@@ -9,6 +9,7 @@ use tokio::net::TcpStream;
 use super::client::Answer;
 
 /// A request to be sent as it stands; `Host` and `Connection: close` are added.
+#[derive(Clone)]
 pub(crate) struct Raw {
     head: Vec<u8>,
     body: Vec<u8>,
@@ -39,7 +40,8 @@ impl Raw {
     pub(crate) fn body(mut self, content_type: &str, body: impl Into<Vec<u8>>) -> Self {
         self.body = body.into();
         let length = self.body.len().to_string();
-        self.header("Content-Type", content_type).header("Content-Length", length)
+        self.header("Content-Type", content_type)
+            .header("Content-Length", length)
     }
 
     pub(crate) fn json(self, body: impl Into<Vec<u8>>) -> Self {
@@ -48,7 +50,12 @@ impl Raw {
 
     /// What the server answers; it may refuse before it has read everything.
     pub(crate) async fn send(self, to: SocketAddr) -> Answer {
-        let first: Vec<u8> = self.head.iter().copied().take_while(|byte| *byte != b'\r').collect();
+        let first: Vec<u8> = self
+            .head
+            .iter()
+            .copied()
+            .take_while(|byte| *byte != b'\r')
+            .collect();
         let what = String::from_utf8_lossy(&first).into_owned();
         let received = super::in_time(&what, self.exchange(to)).await;
         let answer = parse(what, &received);
@@ -61,7 +68,9 @@ impl Raw {
         let (mut reader, mut writer) = stream.split();
         let write = async {
             // The server may close early; its answer is what counts.
-            let _ = writer.write_all(&[&self.head[..], b"\r\n", &self.body].concat()).await;
+            let _ = writer
+                .write_all(&[&self.head[..], b"\r\n", &self.body].concat())
+                .await;
         };
         let read = async {
             let mut received = Vec::new();
@@ -84,14 +93,19 @@ fn parse(what: String, received: &[u8]) -> Answer {
     let end = end.unwrap_or_else(|| panic!("{what}: no answer but {:?}", shown()));
     let head = String::from_utf8_lossy(&received[..end]).into_owned();
     let mut lines = head.lines();
-    let status = lines.next().and_then(|line| line.split(' ').nth(1)?.parse().ok());
+    let status = lines
+        .next()
+        .and_then(|line| line.split(' ').nth(1)?.parse().ok());
     let mut headers = HeaderMap::new();
     for (name, value) in lines.filter_map(|line| line.split_once(": ")) {
         let name: reqwest::header::HeaderName = name.parse().expect("a header name");
         headers.append(name, value.parse().expect("a header value"));
     }
     let mut body = received[end + 4..].to_vec();
-    if headers.get("transfer-encoding").is_some_and(|value| value == "chunked") {
+    if headers
+        .get("transfer-encoding")
+        .is_some_and(|value| value == "chunked")
+    {
         body = unchunk(&body);
     }
     Answer {

@@ -64,7 +64,12 @@ async fn make() -> Template {
     }
 }
 
-async fn sign_in(guest: &Client, collection: &str, email: &str, password: &str) -> (String, String) {
+async fn sign_in(
+    guest: &Client,
+    collection: &str,
+    email: &str,
+    password: &str,
+) -> (String, String) {
     let answer = guest.sign_in(collection, email, password).await.expect(200);
     let text = |value: &serde_json::Value| value.as_str().expect("a text").to_owned();
     (text(&answer["record"]["id"]), text(&answer["token"]))

@@ -51,6 +51,10 @@ impl<S: Subscriber> Layer<S> for ErrorLines {
     }
 
     fn on_event(&self, event: &Event<'_>, _: Context<'_, S>) {
+        // Requests that are no HTTP are the client's fault, and actix logs them as errors.
+        if event.metadata().target().starts_with("actix_http") {
+            return;
+        }
         let mut line = Line(format!("error line of {}:", event.metadata().target()));
         event.record(&mut line);
         complain(line.0);

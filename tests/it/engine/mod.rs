@@ -1,0 +1,3 @@
+//! What modules and scripts attach to the engine.
+
+mod hooks;
