@@ -229,8 +229,7 @@ impl Engine {
         }
         let path = self.store().dir().join(FOLDER).join(name);
         let looked_at = path.clone();
-        let has_database =
-            spawn_blocking(move || archive::contains(&looked_at, DATA_FILE)).await;
+        let has_database = spawn_blocking(move || archive::contains(&looked_at, DATA_FILE)).await;
         if !matches!(has_database, Ok(Ok(true))) {
             return Err(invalid());
         }
