@@ -17,14 +17,16 @@ use sqlx::{
 };
 
 use super::error::{self, Error};
-use super::handle::Store;
+use super::handle::{DATA_FILE, Store};
 use super::options::Role;
 use super::scan;
 
 /// The most rows of an answer, as in PocketBase.
 const ROWS_MAX: usize = 1000;
-/// How long a text may run, as in PocketBase.
-const TIMEOUT: Duration = Duration::from_secs(3 * 60);
+/// How long a text that reads may run, as in PocketBase.
+const READ_TIMEOUT: Duration = Duration::from_secs(3 * 60);
+/// How long one that writes may: less than the writer gives its jobs.
+const WRITE_TIMEOUT: Duration = Duration::from_secs(100);
 /// The virtual-machine steps between two looks at the clock.
 const STEPS_PER_CHECK: i32 = 20_000;
 /// Rows read ahead.
@@ -146,11 +148,15 @@ impl Session {
     async fn open(store: &Store, role: Role) -> Result<Self, Error> {
         let options = store
             .options()
-            .connect(&store.options().data_file(), role)
+            .connect(&store.options().dir.join(DATA_FILE), role)
             .row_buffer_size(ROW_BUFFER);
         let mut raw = options.connect().await.map_err(Error::from_sqlx)?;
         let stopped = Arc::new(AtomicBool::new(false));
-        let (seen, deadline) = (Arc::clone(&stopped), Instant::now() + TIMEOUT);
+        let timeout = match role {
+            Role::Reader => READ_TIMEOUT,
+            Role::Writer { .. } => WRITE_TIMEOUT,
+        };
+        let (seen, deadline) = (Arc::clone(&stopped), Instant::now() + timeout);
         raw.lock_handle()
             .await
             .map_err(Error::from_sqlx)?

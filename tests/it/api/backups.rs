@@ -159,7 +159,7 @@ impl Own {
             if posts.is_some_and(|posts| is_over(&column(&posts["items"], "title"))) {
                 return;
             }
-            assert!(started.elapsed() < DEADLINE, "{}", self.server.output());
+            assert!(started.elapsed() < DEADLINE, "{key} is not restored");
             tokio::time::sleep(Duration::from_millis(5)).await;
         }
     }
