@@ -37,15 +37,6 @@ pub async fn read(conn: &mut Conn) -> Result<Catalog, Error> {
     Ok(catalog)
 }
 
-/// Lets SQLite bring its statistics up to date where it finds that worthwhile,
-/// <https://www.sqlite.org/pragma.html#pragma_optimize>.
-///
-/// # Errors
-/// What the database says.
-pub async fn optimize(conn: &mut Conn) -> Result<(), Error> {
-    conn.run("PRAGMA optimize").await
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -59,8 +50,7 @@ mod tests {
             .write_exclusive(|tx| {
                 Box::pin(async move {
                     tx.run("CREATE TABLE Posts (a); CREATE INDEX idx_a ON Posts (a); CREATE VIEW v AS SELECT a FROM Posts")
-                        .await?;
-                    optimize(tx).await
+                        .await
                 })
             })
             .await

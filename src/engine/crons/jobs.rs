@@ -5,7 +5,7 @@ use std::sync::Arc;
 use super::{Job, Work};
 use crate::engine::{Engine, Error};
 use crate::model::AuthOptions;
-use crate::store::{catalog, logs, records};
+use crate::store::{logs, records};
 
 /// Milliseconds of a day.
 const DAY_MS: i64 = 86_400_000;
@@ -38,12 +38,9 @@ pub(super) fn builtin() -> Vec<Job> {
         .collect()
 }
 
-/// Lets the query planner look at tables that changed much.
+/// Renews the query planner's statistics and moves the write-ahead logs into the database files.
 async fn optimize(engine: Engine) -> Result<(), Error> {
-    engine
-        .store()
-        .write_exclusive(|tx| Box::pin(async move { Ok(catalog::optimize(tx).await?) }))
-        .await
+    Ok(engine.store().optimize().await?)
 }
 
 /// Removes half-done sign-ins that can no longer be completed. `duration_s` is their lifetime in a collection.

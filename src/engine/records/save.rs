@@ -172,7 +172,7 @@ async fn check_custom_id(
 }
 
 /// Every related record must exist.
-async fn check_relations(
+pub(super) async fn check_relations(
     conn: &mut Conn,
     schema: &Schema,
     record: &Record,

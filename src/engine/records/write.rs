@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use serde_json::{Map, Value as Json};
 
-use super::save::{Hashes, prepare_create, prepare_update};
+use super::save::{Hashes, check_relations, prepare_create, prepare_update};
 use crate::base::id;
 use crate::engine::files::StoredUploads;
 use crate::engine::hooks::Op;
@@ -308,6 +308,11 @@ impl Engine {
         let mut errors = draft.form_errors(access);
         if errors.is_empty() {
             errors = draft.record.validate().err().unwrap_or_default();
+            if !errors.is_empty() {
+                // Told together with what else is wrong; a valid record is checked inside the transaction.
+                let mut conn = source.conn().await?;
+                check_relations(&mut conn, schema, &draft.record, &mut errors).await?;
+            }
         }
         errors
             .into_result()
@@ -355,6 +360,9 @@ impl Engine {
         }
         if errors.is_empty() {
             errors = draft.record.validate().err().unwrap_or_default();
+            if !errors.is_empty() {
+                check_relations(conn, schema, &draft.record, &mut errors).await?;
+            }
         }
         errors
             .into_result()

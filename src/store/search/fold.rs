@@ -88,33 +88,21 @@ impl Folder<'_> {
 
     /// Known to be NULL or the empty text.
     fn is_empty(&self, scalar: &Scalar, nulls: Nulls) -> bool {
-        match scalar {
-            Scalar::Slot(slot) => match self.class(*slot) {
-                Class::Null => true,
-                Class::EmptyText => nulls == Nulls::Auto,
-                _ => false,
-            },
-            Scalar::Lower(inner) => match **inner {
-                Scalar::Slot(slot) => {
-                    matches!(self.class(slot), Class::Null | Class::EmptyText)
-                        && nulls == Nulls::Auto
-                }
-                _ => false,
-            },
-            _ => false,
+        if matches!(scalar, Scalar::Slot(slot) if self.class(*slot) == Class::Null) {
+            return true;
         }
+        // Whatever stands around a single bound value, that one counts.
+        nulls == Nulls::Auto && self.bound(scalar) == [Class::EmptyText]
+            || matches!(scalar, Scalar::Lower(inner) if self.is_empty(inner, nulls))
     }
 
-    /// Known to be neither NULL nor the empty text.
+    /// Known to be neither NULL nor the empty text, or taken for it, since all values bound in it are.
     fn is_filled(&self, scalar: &Scalar, nulls: Nulls, inverse: bool) -> bool {
         if nulls == Nulls::Folded {
             return false;
         }
-        let filled = |slot: usize| !matches!(self.class(slot), Class::Null | Class::EmptyText);
         match scalar {
             Scalar::Flag(_) => true,
-            Scalar::Slot(slot) => filled(*slot),
-            Scalar::Lower(inner) => matches!(**inner, Scalar::Slot(slot) if filled(slot)),
             // Submitted items are compared as they are.
             Scalar::Element(row) => {
                 !inverse
@@ -123,7 +111,28 @@ impl Folder<'_> {
                         Some(Link::Values { .. })
                     )
             }
-            _ => false,
+            _ => {
+                let bound = self.bound(scalar);
+                !bound.is_empty() && !bound.contains(&Class::EmptyText)
+            }
+        }
+    }
+
+    /// The kinds of values bound in a scalar; NULL is written out instead.
+    fn bound(&self, scalar: &Scalar) -> Vec<Class> {
+        match scalar {
+            Scalar::Slot(slot) => {
+                let class = self.class(*slot);
+                if class == Class::Null {
+                    Vec::new()
+                } else {
+                    vec![class]
+                }
+            }
+            Scalar::Lower(inner) => self.bound(inner),
+            Scalar::Strftime(args) => args.iter().flat_map(|arg| self.bound(arg)).collect(),
+            Scalar::Distance(args) => args.iter().flat_map(|arg| self.bound(arg)).collect(),
+            _ => Vec::new(),
         }
     }
 

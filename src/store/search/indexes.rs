@@ -23,17 +23,6 @@ pub(in crate::store) fn last_unique<'i>(
     })
 }
 
-/// Whether some index starts with this column, so that its rows are found without reading the table.
-pub(super) fn starts_with(indexes: &[String], column: &str) -> bool {
-    column == "id"
-        || indexes.iter().any(|index| {
-            let (_, columns) = parse(index);
-            columns
-                .first()
-                .is_some_and(|first| first.eq_ignore_ascii_case(column))
-        })
-}
-
 /// Uniqueness and columns of a `CREATE INDEX` statement; no columns when it is none.
 fn parse(index: &str) -> (bool, Vec<&str>) {
     let head = index.split('(').next().unwrap_or_default();
@@ -98,18 +87,20 @@ mod tests {
             "CREATE INDEX d ON t ([w])".to_owned(),
             "CREATE INDEX e ON t (lower(v), u)".to_owned(),
         ];
-        for (column, unique, start) in [
-            ("rel", true, true),
-            ("REL", true, true),
-            ("x", true, true),
-            ("y", false, true),
-            ("z", false, false),
-            ("w", false, true),
-            ("u", false, false),
-            ("id", false, true),
+        for (column, unique) in [
+            ("rel", true),
+            ("REL", true),
+            ("x", true),
+            ("y", false),
+            ("z", false),
+            ("w", false),
+            ("u", false),
         ] {
             assert_eq!(is_unique(&indexes, column), unique, "{column}");
-            assert_eq!(starts_with(&indexes, column), start, "{column}");
         }
+        let never_null = ["rel", "y", "z"].map(str::to_owned);
+        assert_eq!(last_unique(&indexes, &never_null), Some(vec!["y", "z"]));
+        assert_eq!(last_unique(&indexes, &never_null[..1]), Some(vec!["rel"]));
+        assert_eq!(last_unique(&indexes, &["x".to_owned()]), None);
     }
 }

@@ -555,19 +555,3 @@ async fn a_database_locked_by_another_process_is_waited_for() {
     released.unwrap();
     assert_eq!(inserted.unwrap(), 1);
 }
-
-#[tokio::test]
-async fn a_copy_holds_what_was_committed() {
-    let f = fixture().await;
-    f.insert("a").await.unwrap();
-    f.store.optimize().await.unwrap();
-    f.insert("b").await.unwrap();
-    let copy = tempfile::tempdir().unwrap();
-    f.store.copy_to(copy.path()).await.unwrap();
-    f.insert("c").await.unwrap();
-    let store = Store::open(StoreOptions::new(copy.path())).await.unwrap();
-    let mut conn = store.read().await.unwrap();
-    let rows = conn.fetch_all(&Sql::new("SELECT id FROM t")).await.unwrap();
-    assert_eq!(rows.len(), 2);
-    assert!(f.store.copy_to(copy.path()).await.is_err());
-}
