@@ -209,10 +209,10 @@ mod tests {
             store: Store::open(StoreOptions::new(dir.path())).await.unwrap(),
             files: Storage::local(dir.path().join("storage")),
             bus: Bus::new(BusOptions::default()),
-            mails: dir.path().join("mails"),
             clock: Clock::system(),
             encryption_key: None,
             rehash: true,
+            mails: dir.path().join("mails"),
         })
         .await
         .unwrap();

@@ -192,7 +192,7 @@ impl Engine {
         Ok(records::find(&mut conn, collection, id, &Condition::Always).await?)
     }
 
-    /// Whether a stored record meets a condition.
+    /// Whether a record, as it is here, meets a condition; see [`records::moment_matches`].
     ///
     /// # Errors
     /// Those of the database.
@@ -202,7 +202,7 @@ impl Engine {
         record: &Record,
         condition: &Condition,
     ) -> Result<bool, Error> {
-        Ok(records::matches(conn, record.collection(), record.id(), condition).await?)
+        Ok(records::moment_matches(conn, record, condition).await?)
     }
 
     /// Whether new password hashes are argon2id and old ones are replaced at sign-in; in a directory that came from

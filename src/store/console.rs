@@ -17,7 +17,7 @@ use sqlx::{
 };
 
 use super::error::{self, Error};
-use super::handle::{DATA_FILE, Store};
+use super::handle::Store;
 use super::options::Role;
 use super::scan;
 
@@ -148,7 +148,7 @@ impl Session {
     async fn open(store: &Store, role: Role) -> Result<Self, Error> {
         let options = store
             .options()
-            .connect(&store.options().dir.join(DATA_FILE), role)
+            .connect(&store.options().data_file(), role)
             .row_buffer_size(ROW_BUFFER);
         let mut raw = options.connect().await.map_err(Error::from_sqlx)?;
         let stopped = Arc::new(AtomicBool::new(false));

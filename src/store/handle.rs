@@ -9,7 +9,6 @@ use sqlx::sqlite::SqliteSynchronous;
 use tokio::sync::oneshot;
 
 use super::conn::Conn;
-use super::dialect::Dialect;
 use super::error::Error;
 use super::options::{Role, StoreOptions};
 use super::pool::{Pool, ReadGuard};
@@ -17,11 +16,6 @@ use super::tx::Tx;
 use super::writer::{Reopen, Writer};
 use super::{collections, migrations};
 use crate::model::Schema;
-
-/// The file with the collections, in the data directory.
-pub const DATA_FILE: &str = "data.db";
-/// The file with the logs.
-pub const LOGS_FILE: &str = "auxiliary.db";
 
 /// Connections for reading auxiliary.db.
 const LOG_READERS: usize = 4;
@@ -52,8 +46,8 @@ impl Store {
     /// [`Error::Io`] when the directory cannot be made, else what the database says.
     pub async fn open(options: StoreOptions) -> Result<Self, Error> {
         make_dir(&options.dir)?;
-        let data = options.dir.join(DATA_FILE);
-        let logs = options.dir.join(LOGS_FILE);
+        let data = options.data_file();
+        let logs = options.logs_file();
         let synchronous = SqliteSynchronous::Full;
         let (mut data_conn, data_reopen) = open_writer(&options, &data, synchronous).await?;
         // Losing the last log lines when the power fails is no harm.
@@ -200,26 +194,6 @@ impl Store {
     pub async fn optimize(&self) -> Result<(), Error> {
         self.inner.data.writer.optimize().await?;
         self.inner.logs.writer.optimize().await
-    }
-
-    /// Copies both databases into a folder that has none yet. Each copy is of one moment, and writers go on meanwhile.
-    ///
-    /// # Errors
-    /// [`Error::Io`] when the folder cannot be made, else what the database says, such as that a file exists.
-    pub async fn copy_to(&self, dir: &Path) -> Result<(), Error> {
-        make_dir(dir)?;
-        for (mut conn, file) in [
-            (self.read().await?, DATA_FILE),
-            (self.read_logs().await?, LOGS_FILE),
-        ] {
-            let path = dir.join(file);
-            let path = path
-                .to_str()
-                .ok_or_else(|| io_error(dir, std::io::Error::other("the path is not UTF-8")))?;
-            let path = Dialect::Sqlite.literal(path);
-            conn.run(format!("VACUUM INTO {path}")).await?;
-        }
-        Ok(())
     }
 
     /// Finishes queued jobs, waits a while for readers, moves the write-ahead logs into the database files and closes them.

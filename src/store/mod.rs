@@ -3,6 +3,7 @@
 //! [`Store::read`] lends one of many connections for reading. [`Store::write`] hands a job to the one writer, which runs
 //! all jobs that wait in one transaction ([`writer`]). Nothing outside this folder sees SQL or the driver.
 
+pub mod backup;
 pub mod catalog;
 pub mod collections;
 mod conn;
@@ -33,7 +34,7 @@ mod writer;
 pub use conn::Conn;
 pub use dialect::{Dialect, escape_like};
 pub use error::{Error, IndexFailure};
-pub use handle::{DATA_FILE, LOGS_FILE, Store};
+pub use handle::Store;
 pub use options::StoreOptions;
 pub use pool::ReadGuard;
 pub use sql::Sql;

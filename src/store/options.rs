@@ -46,6 +46,16 @@ impl StoreOptions {
         }
     }
 
+    /// The file with the collections.
+    pub(super) fn data_file(&self) -> PathBuf {
+        self.dir.join("data.db")
+    }
+
+    /// The file with the logs.
+    pub(super) fn logs_file(&self) -> PathBuf {
+        self.dir.join("auxiliary.db")
+    }
+
     /// The connection options of one of the two database files.
     pub(super) fn connect(&self, file: &Path, role: Role) -> SqliteConnectOptions {
         let options = SqliteConnectOptions::new()

@@ -236,6 +236,23 @@ pub async fn candidate_matches(
     Ok(conn.fetch_optional(&sql).await?.is_some())
 }
 
+/// Whether a record satisfies a condition with the values it has here, whatever has become of its row since: for events,
+/// which tell of one moment. Conditions that need the row, such as back-relations, look at it as it is now.
+///
+/// # Errors
+/// Those of the database.
+pub async fn moment_matches(
+    conn: &mut Conn,
+    record: &Record,
+    condition: &Condition,
+) -> Result<bool, Error> {
+    if condition.suits_candidates() {
+        candidate_matches(conn, record, condition).await
+    } else {
+        matches(conn, record.collection(), record.id(), condition).await
+    }
+}
+
 fn one_of(ids: &[&str]) -> Filter {
     Filter::new(
         "`r`.`id` IN (SELECT value FROM json_each(?))",

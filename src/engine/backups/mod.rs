@@ -17,7 +17,8 @@ use super::{Engine, Error, checks};
 use crate::base::date::DateTime;
 use crate::blob::{Content, Entry, NewBlob, Storage, archive, key};
 use crate::model::{FieldError, FieldErrors, Upload, UploadSource};
-use crate::store::{DATA_FILE, LOGS_FILE, Store, StoreOptions};
+use crate::store::backup::DATABASES;
+use crate::store::{Store, StoreOptions};
 
 /// The folder of the archives, in the data directory.
 const FOLDER: &str = "backups";
@@ -25,8 +26,6 @@ const FOLDER: &str = "backups";
 const TEMPORARY: &str = ".pb_temp_to_delete";
 /// Locks that PocketBase's processes share.
 const NOTIFY: &str = ".notify";
-
-const DATABASES: [&str; 2] = [DATA_FILE, LOGS_FILE];
 
 /// Bytes of an archive's name.
 const NAME_BYTES_MAX: usize = 150;
@@ -229,7 +228,8 @@ impl Engine {
         }
         let path = self.store().dir().join(FOLDER).join(name);
         let looked_at = path.clone();
-        let has_database = spawn_blocking(move || archive::contains(&looked_at, DATA_FILE)).await;
+        let has_database =
+            spawn_blocking(move || archive::contains(&looked_at, DATABASES[0])).await;
         if !matches!(has_database, Ok(Ok(true))) {
             return Err(invalid());
         }
@@ -312,7 +312,7 @@ async fn make(engine: &Engine, name: &str) -> Result<(), Error> {
     let folder = temporary(engine, "rotunda_backup_").map_err(failed)?;
     // The rows come first, and then the files, of which none that a row names goes away meanwhile.
     let hold = engine.files().hold_deletions().await;
-    engine.store().copy_to(folder.path()).await?;
+    engine.store().copy_into(folder.path()).await?;
     let (dir, copies) = (engine.store().dir().to_owned(), folder.path().to_owned());
     let archive = folder.path().join("archive.zip");
     let target = archive.clone();
@@ -395,10 +395,10 @@ mod tests {
             store: Store::open(StoreOptions::new(dir)).await.unwrap(),
             files: Storage::local(dir.join("storage")),
             bus: Bus::new(BusOptions::default()),
-            mails: dir.join("mails"),
             clock: Clock::system(),
             encryption_key: None,
             rehash: true,
+            mails: dir.join("mails"),
         })
         .await
         .unwrap()
