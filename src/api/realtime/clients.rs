@@ -1,6 +1,7 @@
 //! The connected clients and who listens to what.
 
 use std::collections::HashMap;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
 
 use tokio_util::sync::CancellationToken;
@@ -13,6 +14,8 @@ use crate::model::Record;
 #[derive(Clone, Default)]
 pub struct Clients {
     state: Arc<RwLock<State>>,
+    /// Counts commits: a subscription hears what is committed after it, even if that is still being worked on.
+    commits: Arc<AtomicU64>,
     stop: CancellationToken,
 }
 
@@ -25,7 +28,13 @@ struct State {
 
 struct Group {
     subscription: Subscription,
-    clients: HashMap<Arc<str>, Arc<Client>>,
+    clients: HashMap<Arc<str>, Listener>,
+}
+
+/// A client in a group, and the number of the last commit before it came.
+struct Listener {
+    client: Arc<Client>,
+    since: u64,
 }
 
 /// One connection.
@@ -39,7 +48,7 @@ pub(super) struct Client {
 #[derive(Default)]
 struct Session {
     auth: Option<Arc<Record>>,
-    subscriptions: Vec<Subscription>,
+    subscriptions: Vec<(Subscription, u64)>,
 }
 
 /// The clients of one subscription text that share one identity.
@@ -131,7 +140,17 @@ impl Clients {
         }
         let mut session = client.session();
         state.leave(&client.id, &session.subscriptions);
-        for subscription in &subscriptions {
+        let now = self.commits.load(Ordering::SeqCst);
+        let before = std::mem::take(&mut session.subscriptions);
+        let subscriptions: Vec<(Subscription, u64)> = subscriptions
+            .into_iter()
+            .map(|subscription| {
+                let kept = before.iter().find(|(old, _)| old.name == subscription.name);
+                let since = kept.map_or(now, |(_, since)| *since);
+                (subscription, since)
+            })
+            .collect();
+        for (subscription, since) in &subscriptions {
             state
                 .topics
                 .entry(Arc::clone(&subscription.topic))
@@ -142,7 +161,13 @@ impl Clients {
                     clients: HashMap::new(),
                 })
                 .clients
-                .insert(Arc::clone(&client.id), Arc::clone(client));
+                .insert(
+                    Arc::clone(&client.id),
+                    Listener {
+                        client: Arc::clone(client),
+                        since: *since,
+                    },
+                );
         }
         session.auth = auth;
         session.subscriptions = subscriptions;
@@ -164,8 +189,13 @@ impl Clients {
             .any(|topic| state.topics.contains_key(topic.as_str()))
     }
 
-    /// Who listens to a topic, grouped by subscription text and identity.
-    pub(super) fn audiences(&self, topic: &str) -> Vec<Audience> {
+    /// Numbers a commit. Called in commit order, before the commit is answered.
+    pub(super) fn count_commit(&self) -> u64 {
+        self.commits.fetch_add(1, Ordering::SeqCst) + 1
+    }
+
+    /// Who listened to a topic when `commit` was made, grouped by subscription text and identity.
+    pub(super) fn audiences(&self, topic: &str, commit: u64) -> Vec<Audience> {
         let state = self.read();
         let Some(groups) = state.topics.get(topic) else {
             return Vec::new();
@@ -173,7 +203,8 @@ impl Clients {
         let mut audiences = Vec::new();
         for group in groups.values() {
             let mut by_identity: HashMap<Option<(String, String)>, Audience> = HashMap::new();
-            for client in group.clients.values() {
+            let listeners = group.clients.values();
+            for Listener { client, .. } in listeners.filter(|listener| listener.since < commit) {
                 let auth = client.session().auth.clone();
                 let identity = auth
                     .as_ref()
@@ -232,8 +263,8 @@ impl Clients {
 }
 
 impl State {
-    fn leave(&mut self, id: &Arc<str>, subscriptions: &[Subscription]) {
-        for subscription in subscriptions {
+    fn leave(&mut self, id: &Arc<str>, subscriptions: &[(Subscription, u64)]) {
+        for (subscription, _) in subscriptions {
             let Some(groups) = self.topics.get_mut(&subscription.topic) else {
                 continue;
             };

@@ -31,7 +31,7 @@ pub struct Dispatcher {
 
 enum Work {
     /// A create or update, to be checked against the rules now.
-    Changed(Committed),
+    Changed(Committed, u64),
     /// Messages of a delete, prepared while the record was still there.
     Prepared(Vec<Prepared>),
 }
@@ -53,14 +53,16 @@ impl Dispatcher {
                 counter.fetch_sub(1, Ordering::Relaxed);
                 match work {
                     Work::Prepared(messages) => deliver(&engine, &messages),
-                    Work::Changed(event) => match changed(&engine, &listeners, &event).await {
-                        Ok(messages) => deliver(&engine, &messages),
-                        Err(error) => {
-                            tracing::error!(error = %error, record.id = event.record.id(),
+                    Work::Changed(event, commit) => {
+                        match changed(&engine, &listeners, &event, commit).await {
+                            Ok(messages) => deliver(&engine, &messages),
+                            Err(error) => {
+                                tracing::error!(error = %error, record.id = event.record.id(),
                                     "realtime subscribers miss an event");
-                            listeners.close_all();
+                                listeners.close_all();
+                            }
                         }
-                    },
+                    }
                 }
             }
         });
@@ -94,13 +96,19 @@ async fn changed(
     engine: &Engine,
     clients: &Clients,
     event: &Committed,
+    commit: u64,
 ) -> Result<Vec<Prepared>, Error> {
     if !clients.any(&topics(&event.record)) {
         return Ok(Vec::new());
     }
     let mut conn = engine.read().await?;
     let schema = engine.schema();
-    prepare(engine, &mut conn, &schema, clients, &event.record, event.op).await
+    let moment = Moment {
+        record: &event.record,
+        op: event.op,
+        commit,
+    };
+    prepare(engine, &mut conn, &schema, clients, moment).await
 }
 
 impl RecordHook for Dispatcher {
@@ -125,15 +133,12 @@ impl RecordHook for Dispatcher {
             let schema = Arc::clone(event.tx.schema());
             let record = Arc::new(event.record.clone());
             let engine = event.engine.clone();
-            let messages = prepare(
-                &engine,
-                event.tx,
-                &schema,
-                &self.clients,
-                &record,
-                Op::Delete,
-            )
-            .await?;
+            let moment = Moment {
+                record: &record,
+                op: Op::Delete,
+                commit: u64::MAX,
+            };
+            let messages = prepare(&engine, event.tx, &schema, &self.clients, moment).await?;
             next.run(event).await?;
             if messages.is_empty() {
                 return Ok(());
@@ -150,6 +155,7 @@ impl RecordHook for Dispatcher {
     }
 
     fn committed(&self, _engine: &Engine, event: &Committed) {
+        let commit = self.clients.count_commit();
         match event.op {
             Op::Update if event.record.collection().is_auth() => {
                 self.clients.auth_changed(&event.record);
@@ -163,7 +169,7 @@ impl RecordHook for Dispatcher {
             _ => {}
         }
         if event.op != Op::Delete && self.clients.any(&topics(&event.record)) {
-            self.push(Work::Changed(event.clone()));
+            self.push(Work::Changed(event.clone(), commit));
         }
     }
 }
@@ -203,13 +209,20 @@ struct Preparation<'a> {
     encoded: HashMap<ViewKey, Bytes>,
 }
 
+/// A write to tell of.
+struct Moment<'a> {
+    record: &'a Arc<Record>,
+    op: Op,
+    /// The number of its commit; the largest for one that is yet to come.
+    commit: u64,
+}
+
 async fn prepare(
     engine: &Engine,
     conn: &mut Conn,
     schema: &Schema,
     clients: &Clients,
-    record: &Arc<Record>,
-    op: Op,
+    Moment { record, op, commit }: Moment<'_>,
 ) -> Result<Vec<Prepared>, Error> {
     let collection = record.collection();
     let mut preparation = Preparation {
@@ -227,7 +240,7 @@ async fn prepare(
         } else {
             collection.list_rule.as_deref()
         };
-        for audience in clients.audiences(topic) {
+        for audience in clients.audiences(topic, commit) {
             if let Some(message) = preparation.message(conn, &audience, rule).await? {
                 messages.push(message);
             }
