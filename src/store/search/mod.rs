@@ -22,3 +22,6 @@ pub use condition::{Condition, Sort, Where};
 pub(in crate::store) use condition::{Form, OrderKey, Pieces};
 pub(in crate::store) use indexes::last_unique;
 pub use request::RequestValues;
+
+#[cfg(test)]
+mod tests;
