@@ -34,10 +34,11 @@ fn say(line: &str) {
 /// Reads the process's arguments and runs; the exit code.
 #[must_use]
 pub fn main() -> ExitCode {
-    // A missing .env file is no error; a broken one is, since a variable in it may matter.
-    match dotenvy::dotenv() {
+    // A missing .env file is no error; a broken one is, since a variable in it may matter. The line itself may hold a
+    // secret and is not printed.
+    match dotenvy::from_path(".env") {
         Err(error) if !error.not_found() => {
-            complain(&format!("cannot read .env: {error}"));
+            complain("Error: the file .env cannot be read: each line must be NAME=VALUE");
             return ExitCode::FAILURE;
         }
         _ => {}
