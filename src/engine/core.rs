@@ -9,6 +9,7 @@ use tokio::runtime::Handle;
 use super::backups::Backups;
 use super::collections::CollectionHooks;
 use super::crons::Crons;
+use super::events::Interceptors;
 use super::hooks::{Hooks, RecordHook};
 use super::mails::Mails;
 use super::settings::Settings;
@@ -56,6 +57,7 @@ struct Inner {
     settings: ArcSwap<Settings>,
     hooks: ArcSwap<Hooks>,
     collection_hooks: ArcSwap<CollectionHooks>,
+    interceptors: Interceptors,
     crons: Crons,
     auth_cache: AuthCache,
     backups: Backups,
@@ -87,6 +89,7 @@ impl Engine {
                 settings: ArcSwap::from_pointee(settings),
                 hooks: ArcSwap::from_pointee(Hooks::default()),
                 collection_hooks: ArcSwap::default(),
+                interceptors: Interceptors::default(),
                 crons: Crons::default(),
                 auth_cache: AuthCache::default(),
                 backups,
@@ -135,6 +138,12 @@ impl Engine {
 
     pub(super) fn collection_hooks(&self) -> &ArcSwap<CollectionHooks> {
         &self.inner.collection_hooks
+    }
+
+    /// Who takes part in events other than writes.
+    #[must_use]
+    pub fn interceptors(&self) -> &Interceptors {
+        &self.inner.interceptors
     }
 
     /// The scheduled jobs.

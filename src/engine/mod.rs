@@ -13,6 +13,7 @@ mod console;
 mod core;
 pub mod crons;
 mod error;
+pub mod events;
 mod expand;
 mod files;
 pub mod hooks;
