@@ -19,6 +19,7 @@ pub mod record_auth_verification;
 pub mod records;
 pub mod settings;
 pub mod sql;
+mod tap;
 
 use actix_web::web::ServiceConfig;
 
