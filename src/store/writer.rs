@@ -17,6 +17,7 @@ use super::conn::Conn;
 use super::error::Error;
 use super::pool::Pool;
 use super::tx::{AfterCommit, Aftermath, JobAftermath, Tx};
+use crate::base::within::{self, WITHIN, Within};
 use crate::model::Schema;
 
 /// Jobs that may wait; callers beyond them wait for a place.
@@ -78,6 +79,8 @@ type Answer = Box<dyn FnOnce(Result<(), Error>, Vec<Aftermath>) + Send>;
 /// The work that follows a job, on its way to the caller. A caller that is gone does not stop it.
 struct Follows {
     work: Vec<Aftermath>,
+    /// On whose behalf the job was done.
+    within: Option<Within>,
     runtime: Option<Handle>,
 }
 
@@ -88,12 +91,13 @@ impl Follows {
             return None;
         }
         let runtime = self.runtime.as_ref()?;
-        Some(runtime.spawn(async move {
+        let within = self.within.take();
+        Some(runtime.spawn(WITHIN.scope(within, async move {
             for one in work {
                 // A panic is reported by the panic hook; what comes after it still runs.
                 let _ = AssertUnwindSafe(one).catch_unwind().await;
             }
-        }))
+        })))
     }
 
     async fn done(mut self) {
@@ -154,9 +158,16 @@ impl Writer {
         }
         let (reply, result) = oneshot::channel();
         let runtime = self.runtime.clone();
+        let within = within::current();
         let run: Run = Box::new(move |tx| {
             Box::pin(async move {
-                let work = AssertUnwindSafe(async { job(tx).await }).catch_unwind();
+                let work = async {
+                    match &within {
+                        Some(_) => WITHIN.scope(within.clone(), job(tx)).await,
+                        None => job(tx).await,
+                    }
+                };
+                let work = AssertUnwindSafe(work).catch_unwind();
                 let ended = if alone {
                     Ok(work.await)
                 } else {
@@ -175,7 +186,12 @@ impl Writer {
                             Err(error) if result.is_ok() => Err(late(error)),
                             _ => result,
                         };
-                        let _ = reply.send((result, Follows { work, runtime }));
+                        let follows = Follows {
+                            work,
+                            within,
+                            runtime,
+                        };
+                        let _ = reply.send((result, follows));
                     }),
                 }
             })

@@ -12,6 +12,7 @@ const EDGES: &[(&str, &[&str])] = &[
     ("config", &["base"]),
     ("filter", &[]),
     ("bus", &[]),
+    ("js", &[]),
     ("blob", &["base"]),
     ("mail", &["base"]),
     ("telemetry", &[]),
@@ -68,7 +69,9 @@ const LIBRARIES: &[(&str, &[&str])] = &[
     ("aes_gcm", &["base"]),
     ("image", &["blob"]),
     ("lettre", &["mail"]),
-    ("boa_engine", &[]),
+    ("boa_engine", &["js"]),
+    ("boa_runtime", &["js"]),
+    ("oxc", &["js"]),
     ("webrtc", &[]),
 ];
 
