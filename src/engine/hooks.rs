@@ -127,6 +127,9 @@ pub trait RecordHook: Send + Sync {
     }
 }
 
+/// What those hear who follow a write that was undone with its transaction.
+pub(super) const ROLLED_BACK: &str = "The transaction was rolled back.";
+
 /// Joins the work of several handlers, to be done one after the other.
 pub(super) fn in_turn(mut work: Vec<BoxFuture<'static, ()>>) -> Option<BoxFuture<'static, ()>> {
     if work.len() < 2 {

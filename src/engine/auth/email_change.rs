@@ -32,7 +32,8 @@ impl Engine {
         };
         refuse(all([("newEmail", error)]))?;
         let letter = Letter::EmailChange { new_email };
-        self.send_letter(record, letter).await.map_err(|error| {
+        let sent = self.send_letter(record, letter).await;
+        sent.map(drop).map_err(|error| {
             crate::engine::mails::log_failure("email change", record, &error);
             Error::bad_request("Failed to request email change.")
         })

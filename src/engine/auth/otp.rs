@@ -127,7 +127,8 @@ impl Engine {
                 password: &plain,
             };
             match engine.send_letter(&record, letter).await {
-                Ok(()) => engine.note_receiver(sent, record.text("email")).await,
+                Ok(Some(receiver)) => engine.note_receiver(sent, &receiver).await,
+                Ok(None) => {}
                 Err(error) => {
                     log_failure("one-time password", &record, &error);
                     engine.forget_otp(sent).await;

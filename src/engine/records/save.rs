@@ -8,7 +8,7 @@ use std::sync::Arc;
 
 use super::cascade;
 use crate::base::date::DateTime;
-use crate::engine::hooks::{Committed, Failed, Hooks, Op, RecordEvent, RecordHook, Stage, in_turn};
+use crate::engine::hooks::{Committed, Failed, Hooks, Op, ROLLED_BACK, RecordEvent, RecordHook, Stage, in_turn};
 use crate::engine::{Engine, Error, RequestInfo};
 use crate::model::{FieldError, FieldErrors, Record, Schema, Value};
 use crate::store::{self, Conn, Tx, records};
@@ -152,7 +152,7 @@ impl Engine {
             record: Arc::clone(&event.record),
             original: event.original.clone(),
             request: event.request.clone(),
-            error: Arc::new(Error::bad_request("The transaction was rolled back.")),
+            error: Arc::new(Error::bad_request(ROLLED_BACK)),
         };
         tx.after_rollback(Box::new(move || {
             let work = followers
