@@ -156,33 +156,50 @@ pub(super) fn parts(request: &HttpRequest, caller: &Caller) -> RequestParts {
 #[derive(Default)]
 pub(super) struct Carried {
     pub(super) record: Option<Record>,
-    values: Vec<(&'static str, Json)>,
+    /// The record as it has become, where the default action took it.
+    pub(super) after: Option<Arc<Record>>,
+    others: Vec<(&'static str, Slot)>,
 }
 
 impl Carried {
     pub(super) fn new(record: Option<Record>) -> Self {
         Self {
             record,
-            values: Vec::new(),
+            after: None,
+            others: Vec::new(),
         }
     }
 
     /// The same with one value more.
     pub(super) fn with(mut self, name: &'static str, value: impl Into<Json>) -> Self {
-        self.values.push((name, value.into()));
+        self.others.push((name, Slot::Json(value.into())));
         self
     }
 
+    /// The same with one slot more.
+    pub(super) fn with_slot(mut self, name: &'static str, slot: Slot) -> Self {
+        self.others.push((name, slot));
+        self
+    }
+
+    /// A slot as it is now.
+    pub(super) fn slot(&self, name: &str) -> Option<&Slot> {
+        let found = self.others.iter().find(|(known, _)| *known == name);
+        found.map(|(_, slot)| slot)
+    }
+
     /// A value as it is now; null if there is none.
-    pub(super) fn value(&mut self, name: &str) -> Json {
-        let found = self.values.iter_mut().find(|(known, _)| *known == name);
-        found.map(|(_, value)| value.take()).unwrap_or_default()
+    pub(super) fn value(&self, name: &str) -> Json {
+        match self.slot(name) {
+            Some(Slot::Json(value)) => value.clone(),
+            _ => Json::Null,
+        }
     }
 
     /// A text as it is now; empty if there is none.
-    pub(super) fn text(&mut self, name: &str) -> String {
-        match self.value(name) {
-            Json::String(text) => text,
+    pub(super) fn text(&self, name: &str) -> String {
+        match self.slot(name) {
+            Some(Slot::Json(Json::String(text))) => text.clone(),
             _ => String::new(),
         }
     }
@@ -200,11 +217,15 @@ impl Carried {
 
 impl Slots for Carried {
     fn put(&mut self, event: &mut Event) {
-        if let Some(record) = &self.record {
-            event.set("record", Slot::Record(Box::new(record.clone())));
+        let record = match (&self.after, &self.record) {
+            (Some(after), _) => Some(Record::clone(after)),
+            (None, record) => record.clone(),
+        };
+        if let Some(record) = record {
+            event.set("record", Slot::Record(Box::new(record)));
         }
-        for (name, value) in &self.values {
-            event.set(name, Slot::Json(value.clone()));
+        for (name, slot) in &self.others {
+            event.set(name, slot.clone());
         }
     }
 
@@ -212,9 +233,9 @@ impl Slots for Carried {
         if let Some(record) = event.take_record() {
             self.record = Some(record);
         }
-        for (name, value) in &mut self.values {
-            if let Some(Slot::Json(changed)) = event.take(name) {
-                *value = changed;
+        for (name, slot) in &mut self.others {
+            if let Some(changed) = event.take(name) {
+                *slot = changed;
             }
         }
     }

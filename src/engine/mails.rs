@@ -169,6 +169,13 @@ impl Engine {
             .claim(mail, record, self.now().unix_ms())
     }
 
+    /// Whether such a mail was sent a moment ago.
+    pub(super) fn holds_resend(&self, mail: Resend, record: &Record) -> bool {
+        self.mails()
+            .recent
+            .holds(mail, record, self.now().unix_ms())
+    }
+
     /// Lets such a mail be asked for again.
     pub(super) fn release_resend(&self, mail: Resend, record: &Record) {
         self.mails().recent.release(mail, record);
@@ -398,6 +405,12 @@ impl Recent {
             until.insert(key, now_ms.saturating_add(RESEND_MS));
         }
         true
+    }
+
+    fn holds(&self, mail: Resend, record: &Record, now_ms: i64) -> bool {
+        let until = self.until.lock().unwrap_or_else(PoisonError::into_inner);
+        let key = Self::key(mail, record);
+        until.get(&key).is_some_and(|until| *until > now_ms)
     }
 
     fn release(&self, mail: Resend, record: &Record) {

@@ -8,7 +8,9 @@ use std::sync::Arc;
 
 use super::cascade;
 use crate::base::date::DateTime;
-use crate::engine::hooks::{Committed, Failed, Hooks, Op, ROLLED_BACK, RecordEvent, RecordHook, Stage, in_turn};
+use crate::engine::hooks::{
+    Committed, Failed, Hooks, Op, ROLLED_BACK, RecordEvent, RecordHook, Stage, in_turn,
+};
 use crate::engine::{Engine, Error, RequestInfo};
 use crate::model::{FieldError, FieldErrors, Record, Schema, Value};
 use crate::store::{self, Conn, Tx, records};
