@@ -6,6 +6,7 @@ mod events;
 pub(crate) mod fields;
 pub(crate) mod process;
 pub(crate) mod raw;
+pub(crate) mod taps;
 mod template;
 mod watch;
 
