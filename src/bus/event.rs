@@ -220,11 +220,7 @@ mod tests {
 
     fn event(data: &'static str) -> Event {
         let topic = Topic::new("t").expect("valid");
-        Event::encode(
-            topic,
-            EventId { boot: 0xab, seq: 7 },
-            Message::new(data),
-        )
+        Event::encode(topic, EventId { boot: 0xab, seq: 7 }, Message::new(data))
     }
 
     #[test]

@@ -197,7 +197,10 @@ impl Bus {
             return 0;
         };
         let mut inner = lock(&state.inner);
-        inner.log.as_mut().map_or(0, |log| log.retract(is_taken_back))
+        inner
+            .log
+            .as_mut()
+            .map_or(0, |log| log.retract(is_taken_back))
     }
 
     /// Lets a topic's log go once it is empty and nobody watches.

@@ -258,10 +258,7 @@ mod tests {
     fn retracted_events_are_not_replayed_and_leave_no_gap() {
         let mut log = filled(LogLimits::default(), 4, Instant::now());
         let bytes = log.bytes;
-        assert_eq!(
-            log.retract(|event| matches!(event.id().seq, 1 | 3)),
-            2
-        );
+        assert_eq!(log.retract(|event| matches!(event.id().seq, 1 | 3)), 2);
         assert_eq!(replayed(&log, BOOT, 0, 4), (false, vec![2, 4]));
         assert_eq!(log.bytes * 2, bytes);
         assert_eq!(log.budget.bytes.load(Ordering::Relaxed), log.bytes);

@@ -229,7 +229,12 @@ fn a_subscription_tells_where_it_begins() {
     for text in ["2", "3"] {
         bus.publish(&topic("a"), message(text));
     }
-    let join = |start| bus.subscriber().handle().subscribe(&topic("a"), start).unwrap();
+    let join = |start| {
+        bus.subscriber()
+            .handle()
+            .subscribe(&topic("a"), start)
+            .unwrap()
+    };
     assert_eq!(join(Start::After(first)).from, first);
     assert_eq!(join(Start::Now).from.seq, 3);
     let foreign = EventId {
@@ -247,7 +252,10 @@ fn what_is_taken_back_is_not_replayed() {
     for (text, key) in [("1", "x"), ("2", "y"), ("3", "x")] {
         bus.publish(&topic("a"), message(text).keyed(key));
     }
-    assert_eq!(bus.retract(&topic("a"), |event| event.key() == Some("x")), 2);
+    assert_eq!(
+        bus.retract(&topic("a"), |event| event.key() == Some("x")),
+        2
+    );
     assert_eq!(bus.retract(&topic("unknown"), |_| true), 0);
     let mut ann = bus.subscriber();
     let joined = ann

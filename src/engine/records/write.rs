@@ -263,7 +263,7 @@ impl Engine {
         collection: &Arc<Collection>,
         input: Input,
     ) -> Result<Draft, Error> {
-        let mut draft = apply(Record::new(Arc::clone(collection)), request, input);
+        let mut draft = self.apply(Record::new(Arc::clone(collection)), request, input);
         let mut access = Access::of(request);
         if access != Access::Superuser {
             let mut candidate = draft.record.clone();
@@ -329,7 +329,7 @@ impl Engine {
         input: Input,
     ) -> Result<Draft, Error> {
         let collection = Arc::clone(found.collection());
-        let mut draft = apply(found, request, input);
+        let mut draft = self.apply(found, request, input);
         let mut access = Access::of(request);
         if access != Access::Superuser {
             let rule = hide_refusal(self.rule_condition(
@@ -368,6 +368,50 @@ impl Engine {
             .into_result()
             .map_err(|fields| Error::validation("Failed to update record.", fields))?;
         Ok(draft)
+    }
+
+    /// Puts the input into a record, leaving out what the caller may not set.
+    fn apply(&self, mut record: Record, request: &RequestInfo, input: Input) -> Draft {
+        let collection = Arc::clone(record.collection());
+        let Input { mut body, uploads } = input;
+        for (key, upload) in &uploads {
+            let names = match body.remove(key) {
+                None | Some(Json::Null) => Vec::new(),
+                Some(Json::Array(names)) => names,
+                Some(name) => vec![name],
+            };
+            let mut names: Vec<Json> = names
+                .into_iter()
+                .filter(|name| name.as_str().is_some_and(|name| !name.is_empty()))
+                .collect();
+            names.push(upload.name.clone().into());
+            body.insert(key.clone(), Json::Array(names));
+        }
+        if !request.is_superuser() {
+            let hooks = self.hooks();
+            body.retain(|key, _| {
+                collection.field_of_key(key).is_none_or(|field| {
+                    (!field.hidden || (collection.is_auth() && field.name == "password"))
+                        && hooks.let_set(&collection, &field.name)
+                })
+            });
+        }
+        let mut form = PasswordForm::default();
+        if collection.is_auth() {
+            let text = |key: &str| body.get(key).map(json_text).unwrap_or_default();
+            form = PasswordForm {
+                password: text("password"),
+                confirm: text("passwordConfirm"),
+                old: text("oldPassword"),
+            };
+        }
+        record.uploads = uploads.into_iter().map(|(_, upload)| upload).collect();
+        let resolved = record.apply(&body);
+        Draft {
+            record,
+            request: request.with_body(resolved),
+            form,
+        }
     }
 
     async fn check_old_password(&self, draft: &Draft) -> Result<FieldErrors, Error> {
@@ -528,48 +572,6 @@ impl Draft {
             errors.add("oldPassword", blank());
         }
         errors
-    }
-}
-
-/// Puts the input into a record, leaving out what the caller may not set.
-fn apply(mut record: Record, request: &RequestInfo, input: Input) -> Draft {
-    let collection = Arc::clone(record.collection());
-    let Input { mut body, uploads } = input;
-    for (key, upload) in &uploads {
-        let names = match body.remove(key) {
-            None | Some(Json::Null) => Vec::new(),
-            Some(Json::Array(names)) => names,
-            Some(name) => vec![name],
-        };
-        let mut names: Vec<Json> = names
-            .into_iter()
-            .filter(|name| name.as_str().is_some_and(|name| !name.is_empty()))
-            .collect();
-        names.push(upload.name.clone().into());
-        body.insert(key.clone(), Json::Array(names));
-    }
-    if !request.is_superuser() {
-        body.retain(|key, _| {
-            collection.field_of_key(key).is_none_or(|field| {
-                !field.hidden || (collection.is_auth() && field.name == "password")
-            })
-        });
-    }
-    let mut form = PasswordForm::default();
-    if collection.is_auth() {
-        let text = |key: &str| body.get(key).map(json_text).unwrap_or_default();
-        form = PasswordForm {
-            password: text("password"),
-            confirm: text("passwordConfirm"),
-            old: text("oldPassword"),
-        };
-    }
-    record.uploads = uploads.into_iter().map(|(_, upload)| upload).collect();
-    let resolved = record.apply(&body);
-    Draft {
-        record,
-        request: request.with_body(resolved),
-        form,
     }
 }
 
