@@ -9,6 +9,7 @@ pub mod config;
 pub mod engine;
 pub mod filter;
 pub mod http;
+pub mod live;
 pub mod mail;
 pub mod model;
 pub mod server;

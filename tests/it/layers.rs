@@ -28,10 +28,11 @@ const EDGES: &[(&str, &[&str])] = &[
             "base", "filter", "bus", "blob", "model", "store", "engine", "http",
         ],
     ),
+    ("live", &["base", "bus", "model", "store", "engine", "http"]),
     (
         "server",
         &[
-            "base", "config", "bus", "blob", "model", "store", "engine", "http", "api",
+            "base", "config", "bus", "blob", "model", "store", "engine", "http", "api", "live",
         ],
     ),
     (
@@ -43,7 +44,6 @@ const EDGES: &[(&str, &[&str])] = &[
             "model",
             "store",
             "engine",
-            "api",
             "server",
         ],
     ),
@@ -53,10 +53,10 @@ const EDGES: &[(&str, &[&str])] = &[
 /// Who alone may use a library; others are everybody's.
 const LIBRARIES: &[(&str, &[&str])] = &[
     ("sqlx", &["store"]),
-    ("actix_web", &["http", "api", "server", "cli"]),
+    ("actix_web", &["http", "api", "live", "server", "cli"]),
     ("actix_files", &["server"]),
     ("actix_multipart", &["http"]),
-    ("utoipa", &["api"]),
+    ("utoipa", &["api", "live"]),
     ("clap", &["config"]),
     ("dotenvy", &["cli"]),
     ("anyhow", &["cli", "server"]),

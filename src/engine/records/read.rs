@@ -80,7 +80,8 @@ impl Engine {
         })
     }
 
-    /// A page of records on behalf of a module: no access rules. Also the number of all that fit.
+    /// A page of records on behalf of a module: no access rules. The filter may speak of `request`.
+    /// Also the number of all that fit.
     ///
     /// # Errors
     /// `BadRequest` for a filter or sort that does not compile.
@@ -88,7 +89,9 @@ impl Engine {
         &self,
         collection: &Arc<Collection>,
         params: &ListParams,
+        request: Option<&RequestInfo>,
     ) -> Result<(Vec<Record>, u64), Error> {
+        let values = request.map(|request| request.values(self));
         let schema = self.schema();
         let keys = sort_keys(&params.sort)?;
         let part = Part {
@@ -98,7 +101,7 @@ impl Engine {
         let scope = Scope {
             schema: &schema,
             collection,
-            request: None,
+            request: values.as_ref(),
             allow_hidden: true,
         };
         let parts: &[Part<'_>] = if params.filter.is_empty() {
