@@ -40,7 +40,7 @@ pub struct Running {
     pub addr: SocketAddr,
     pub engine: Engine,
     clients: Clients,
-    live: Live,
+    pub live: Live,
     stop: CancellationToken,
     log_task: tokio::task::JoinHandle<()>,
     handle: ServerHandle,
