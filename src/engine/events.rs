@@ -9,8 +9,9 @@
 //!                    Step::Done <- resume <- second handler ... Step::Done <- resume
 //! ```
 //!
-//! [`Chain`] is that way; [`run`] walks it with the default action as a closure. An event moves by value, so that a handler may live on another thread; the driver stays where it was called, so that a
-//! default action need not be `Send`.
+//! [`Chain`] is that way; [`run`] walks it with the default action as a closure; [`tapped`] is for places whose event
+//! carries what the action works on. An event moves by value, so that a handler may live on another thread; the driver
+//! stays where it was called, so that a default action need not be `Send`.
 
 use std::sync::Arc;
 
@@ -20,9 +21,15 @@ use futures_util::future::BoxFuture;
 use serde_json::Value as Json;
 
 use super::{Error, RequestInfo};
+use crate::base::within;
 use crate::mail::Mail;
 use crate::model::{Collection, Record};
 use crate::store::Tx;
+
+mod tapped;
+
+pub use crate::base::within::{WITHIN, Within};
+pub use tapped::{Outcome, Slots, Tapped, tapped};
 
 /// What happens. The names are those of PocketBase's event hooks without their `on`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -303,6 +310,12 @@ impl Interceptors {
         self.current.store(Some(Arc::new(interceptor)));
     }
 
+    /// Whether there is an interceptor at all.
+    #[must_use]
+    pub fn is_set(&self) -> bool {
+        self.current.load().is_some()
+    }
+
     /// The handlers that want an event; empty for most.
     #[must_use]
     pub fn handlers(
@@ -395,15 +408,6 @@ impl<'h> Chain<'h> {
     }
 }
 
-/// A mark of the handler that waits for the work at hand. Scripts share a thread: a handler that is called on behalf of
-/// one that waits must not queue behind it.
-pub type Within = Arc<dyn std::any::Any + Send + Sync>;
-
-tokio::task_local! {
-    /// Set while the default action of an event runs that a handler waits for.
-    pub static WITHIN: Option<Within>;
-}
-
 /// Leads an event through `handlers` to its default action and back; see [`Chain`].
 ///
 /// # Errors
@@ -425,7 +429,8 @@ where
                 let mut result = Ok(());
                 if let Some(default) = default.take() {
                     let action = default(&mut event, tx.as_deref_mut());
-                    result = WITHIN.scope(chain.within(), action).await;
+                    let within = chain.within().or_else(within::current);
+                    result = WITHIN.scope(within, action).await;
                 }
                 chain.back(event, result);
             }

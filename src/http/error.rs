@@ -99,26 +99,11 @@ impl ApiError {
 
     /// The error that fits a bare status, with the status's own text where no code has it.
     pub fn of_status(status: StatusCode) -> Self {
-        let code = match status.as_u16() {
-            400 => Code::BadRequest,
-            401 => Code::Unauthorized,
-            403 => Code::Forbidden,
-            // A wrong method is answered as an unknown path is.
-            404 | 405 => Code::NotFound,
-            408 => Code::Timeout,
-            409 => Code::Conflict,
-            412 => Code::PreconditionFailed,
-            413 => Code::TooLarge,
-            415 => Code::UnsupportedMedia,
-            416 => Code::RangeNotSatisfiable,
-            429 => Code::TooManyRequests,
-            503 => Code::Unavailable,
-            402..500 => {
-                let text = status.canonical_reason().unwrap_or_default();
-                return Self::bad_request(text).with_status(status);
-            }
-            _ => Code::Internal,
-        };
+        let code = Code::of_status(status.as_u16());
+        if matches!(status.as_u16(), 402..500) && code == Code::BadRequest {
+            let text = status.canonical_reason().unwrap_or_default();
+            return Self::bad_request(text).with_status(status);
+        }
         Self::new(code, "")
     }
 
@@ -243,7 +228,35 @@ impl From<engine::Error> for ApiError {
             | engine::Error::Forbidden(message)
             | engine::Error::NotFound(message)
             | engine::Error::Busy(message) => Self::new(code, message),
+            engine::Error::Custom {
+                status,
+                message,
+                data,
+                cause,
+            } => {
+                let mut error = Self::new(code, message).with_data(data);
+                if let Ok(status) = StatusCode::from_u16(status) {
+                    error = error.with_status(status);
+                }
+                match cause {
+                    Some(cause) => error.with_cause(cause),
+                    None => error,
+                }
+            }
             other => Self::internal(other),
+        }
+    }
+}
+
+/// For those who take part in a request and see what it ended with; it becomes the same answer again.
+impl From<ApiError> for engine::Error {
+    fn from(error: ApiError) -> Self {
+        let parts = *error.0;
+        Self::Custom {
+            status: parts.status.as_u16(),
+            message: parts.message.into_owned(),
+            data: parts.data,
+            cause: parts.cause.map(engine::Cause::new),
         }
     }
 }

@@ -12,6 +12,7 @@ const EDGES: &[(&str, &[&str])] = &[
     ("config", &["base"]),
     ("filter", &[]),
     ("bus", &[]),
+    ("js", &[]),
     ("blob", &["base"]),
     ("mail", &["base"]),
     ("telemetry", &[]),
@@ -30,9 +31,17 @@ const EDGES: &[(&str, &[&str])] = &[
     ),
     ("live", &["base", "bus", "model", "store", "engine", "http"]),
     (
+        "hooks",
+        &[
+            "base", "filter", "bus", "blob", "mail", "js", "model", "store", "engine", "http",
+            "api",
+        ],
+    ),
+    (
         "server",
         &[
             "base", "config", "bus", "blob", "model", "store", "engine", "http", "api", "live",
+            "hooks",
         ],
     ),
     (
@@ -54,6 +63,7 @@ const EDGES: &[(&str, &[&str])] = &[
 const LIBRARIES: &[(&str, &[&str])] = &[
     ("sqlx", &["store"]),
     ("actix_web", &["http", "api", "live", "server", "cli"]),
+    ("actix_web", &["http", "api", "hooks", "server", "cli"]),
     ("actix_files", &["server"]),
     ("actix_multipart", &["http"]),
     ("utoipa", &["api", "live"]),
@@ -68,7 +78,10 @@ const LIBRARIES: &[(&str, &[&str])] = &[
     ("aes_gcm", &["base"]),
     ("image", &["blob"]),
     ("lettre", &["mail"]),
-    ("boa_engine", &[]),
+    ("boa_engine", &["js", "hooks"]),
+    ("boa_gc", &["js", "hooks"]),
+    ("boa_runtime", &["js"]),
+    ("oxc", &["js"]),
     ("webrtc", &[]),
 ];
 

@@ -41,7 +41,8 @@ async fn write<T: Send + 'static>(
     app: &TestApp,
     job: impl for<'t> FnOnce(
         &'t mut rotunda::store::Tx,
-    ) -> futures_util::future::BoxFuture<'t, Result<T, rotunda::engine::Error>>
+    )
+        -> futures_util::future::BoxFuture<'t, Result<T, rotunda::engine::Error>>
     + Send
     + 'static,
 ) -> Result<T, rotunda::engine::Error> {

@@ -14,7 +14,12 @@ async fn topics_without_a_row_are_for_superusers() {
         client.no_stream("/api/events?topics=secret", 403).await;
         client.post(&topic("secret"), json!(1)).await.expect(403);
     }
-    let mut stream = app.superuser().stream(&topic("secret")).await.placed().await;
+    let mut stream = app
+        .superuser()
+        .stream(&topic("secret"))
+        .await
+        .placed()
+        .await;
     publish(&app.superuser(), "secret", json!({"n": 1})).await;
     assert_eq!(stream.json().await, json!({"n": 1}));
 }
@@ -32,18 +37,30 @@ async fn the_collections_appear_with_the_first_topic() {
     let users_before = root.get("/api/collections/users").await.expect(200);
     app.guest().no_stream(&topic("news"), 403).await;
     root.stream(&topic("news")).await;
-    app.user("ann").post(&topic("news"), json!(1)).await.expect(403);
+    app.user("ann")
+        .post(&topic("news"), json!(1))
+        .await
+        .expect(403);
     for client in [app.guest(), app.user("ann")] {
         let row = json!({"name": "news"});
         client.try_create("_topics", row).await.expect(404);
     }
     assert_eq!(names().await, (false, false));
-    assert_eq!(root.get("/api/collections/users").await.expect(200), users_before);
+    assert_eq!(
+        root.get("/api/collections/users").await.expect(200),
+        users_before
+    );
     publish(&root, "news", json!(1)).await;
     assert_eq!(names().await, (true, true));
     let rows = root.list("_topics", &[("sort", "@rowid")]).await;
     assert_eq!(rows["totalItems"], json!(12));
-    let rules: Vec<_> = rows["items"].as_array().unwrap().iter().take(2).cloned().collect();
+    let rules: Vec<_> = rows["items"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .take(2)
+        .cloned()
+        .collect();
     assert_eq!(rules[0]["subscribeRule"], json!(""));
     assert_eq!(rules[1]["subscribeRule"], json!("@request.auth.id != ''"));
     assert_eq!(rules[1]["publishRule"], Value::Null);
@@ -55,9 +72,12 @@ async fn the_collections_appear_with_the_first_topic() {
 async fn a_directory_of_pocketbase_keeps_its_users() {
     let app = TestApp::new().start().await;
     let root = app.superuser();
-    root.post("/api/sql", json!({"query": "DELETE FROM _rotunda_migrations"}))
-        .await
-        .expect(200);
+    root.post(
+        "/api/sql",
+        json!({"query": "DELETE FROM _rotunda_migrations"}),
+    )
+    .await
+    .expect(200);
     publish(&root, "news", json!(1)).await;
     root.get("/api/collections/_topics").await.expect(200);
     let fields = |users: Value| column(&users["fields"], "name").to_string();
@@ -86,8 +106,15 @@ async fn a_collection_of_another_kind_is_left_alone() {
     publish(&app.superuser(), "news", json!(1)).await;
     let root = app.superuser();
     root.get("/api/collections/_topics").await.expect(200);
-    assert_eq!(root.get("/api/collections/notifications").await.expect(200), before);
-    let answer = app.user("ann").get("/api/user/notifications").await.expect(200);
+    assert_eq!(
+        root.get("/api/collections/notifications").await.expect(200),
+        before
+    );
+    let answer = app
+        .user("ann")
+        .get("/api/user/notifications")
+        .await
+        .expect(200);
     assert_eq!(answer["notifications"], json!([]));
 }
 
@@ -98,7 +125,13 @@ async fn rules_decide_by_who_asks() {
     make_topic(&app, "all", json!(""), json!("@request.auth.id != ''")).await;
     let own = json!(format!("@request.auth.id = '{}'", ann.id));
     make_topic(&app, "own", own.clone(), own).await;
-    make_topic(&app, "named", json!("@request.auth.name = 'bob'"), Value::Null).await;
+    make_topic(
+        &app,
+        "named",
+        json!("@request.auth.name = 'bob'"),
+        Value::Null,
+    )
+    .await;
     let by_row = json!("name = 'row' && @request.auth.id != ''");
     make_topic(&app, "row", by_row, Value::Null).await;
     for (client, may) in [
@@ -131,8 +164,12 @@ async fn rules_decide_by_who_asks() {
 async fn a_forbidden_topic_among_several_is_forbidden() {
     let app = app_with_news().await;
     make_topic(&app, "closed", Value::Null, Value::Null).await;
-    app.guest().no_stream("/api/events?topics=news,closed", 403).await;
-    app.guest().no_stream("/api/events?topics=news,unknown", 403).await;
+    app.guest()
+        .no_stream("/api/events?topics=news,closed", 403)
+        .await;
+    app.guest()
+        .no_stream("/api/events?topics=news,unknown", 403)
+        .await;
     app.guest().stream("/api/events?topics=news").await;
 }
 
@@ -146,16 +183,24 @@ async fn changed_rules_hold_at_once_for_open_streams_too() {
     make_topic(&app, "other", json!(""), Value::Null).await;
     let mut several = app.guest().stream("/api/events?topics=other,news").await;
     // Of no concern to subscribers.
-    root.update("_topics", id, json!({"publishRule": null})).await;
+    root.update("_topics", id, json!({"publishRule": null}))
+        .await;
     app.guest().post(&topic("news"), json!(1)).await.expect(403);
     publish(&root, "news", json!(1)).await;
     assert_eq!(one.json().await, json!(1));
-    root.update("_topics", id, json!({"subscribeRule": "@request.auth.id != ''"})).await;
+    root.update(
+        "_topics",
+        id,
+        json!({"subscribeRule": "@request.auth.id != ''"}),
+    )
+    .await;
     assert_eq!(one.rest().await, []);
     several.rest().await;
     app.guest().no_stream(&topic("news"), 403).await;
     let mut ann = app.user("ann").stream(&topic("news")).await.placed().await;
-    root.delete(&format!("/api/collections/_topics/records/{id}")).await.expect(204);
+    root.delete(&format!("/api/collections/_topics/records/{id}"))
+        .await
+        .expect(204);
     assert_eq!(ann.rest().await, []);
     app.user("ann").no_stream(&topic("news"), 403).await;
 }
@@ -168,20 +213,44 @@ async fn rows_are_checked() {
         (json!({}), "name: validation_required"),
         (json!({"name": "@user/x"}), "name: validation_invalid_topic"),
         (json!({"name": "a\nb"}), "name: validation_invalid_topic"),
-        (json!({"name": "x".repeat(300)}), "name: validation_max_text_constraint"),
-        (json!({"name": "a", "subscribeRule": "nonsense ="}), "subscribeRule: validation_invalid_rule"),
-        (json!({"name": "a", "publishRule": "missing_field = 1"}), "publishRule: validation_invalid_rule"),
-        (json!({"name": "a", "publishRule": 7}), "publishRule: validation_invalid_rule"),
-        (json!({"name": "a", "publishRule": {"a": 1}}), "publishRule: validation_invalid_rule"),
+        (
+            json!({"name": "x".repeat(300)}),
+            "name: validation_max_text_constraint",
+        ),
+        (
+            json!({"name": "a", "subscribeRule": "nonsense ="}),
+            "subscribeRule: validation_invalid_rule",
+        ),
+        (
+            json!({"name": "a", "publishRule": "missing_field = 1"}),
+            "publishRule: validation_invalid_rule",
+        ),
+        (
+            json!({"name": "a", "publishRule": 7}),
+            "publishRule: validation_invalid_rule",
+        ),
+        (
+            json!({"name": "a", "publishRule": {"a": 1}}),
+            "publishRule: validation_invalid_rule",
+        ),
         (json!({"name": "news"}), "name: validation_not_unique"),
     ] {
         let answer = root.try_create("_topics", row.clone()).await;
         answer.expect(400);
-        assert!(answer.errors().contains(&error.to_owned()), "{row}: {answer:?}");
+        assert!(
+            answer.errors().contains(&error.to_owned()),
+            "{row}: {answer:?}"
+        );
     }
     for client in [app.guest(), app.user("ann")] {
-        client.try_create("_topics", json!({"name": "mine"})).await.expect(403);
-        client.get("/api/collections/_topics/records").await.expect(403);
+        client
+            .try_create("_topics", json!({"name": "mine"}))
+            .await
+            .expect(403);
+        client
+            .get("/api/collections/_topics/records")
+            .await
+            .expect(403);
     }
 }
 
@@ -196,8 +265,12 @@ async fn events_for_some_are_seen_by_those_now_and_later() {
     }
     let starts: Vec<String> = open.iter().map(|stream| stream.last_id.clone()).collect();
     let order = |n: i64| Publication::new("orders", &json!({"n": n})).unwrap();
-    app.live().send(order(1).for_users([ann.id.as_str(), bob.id.as_str()])).unwrap();
-    app.live().send(order(2).for_users([bob.id.as_str()])).unwrap();
+    app.live()
+        .send(order(1).for_users([ann.id.as_str(), bob.id.as_str()]))
+        .unwrap();
+    app.live()
+        .send(order(2).for_users([bob.id.as_str()]))
+        .unwrap();
     app.live().send(order(3)).unwrap();
     let expected = [vec![1, 3], vec![1, 2, 3], vec![3], vec![1, 2, 3]];
     for (stream, expected) in open.iter_mut().zip(&expected) {
@@ -214,7 +287,10 @@ async fn events_for_some_are_seen_by_those_now_and_later() {
         let mut stream = client.resume(&topic("orders"), start).await;
         for n in expected {
             let message = stream.next().await;
-            assert_eq!((message.name.as_str(), message.json()), ("message", json!({"n": n})));
+            assert_eq!(
+                (message.name.as_str(), message.json()),
+                ("message", json!({"n": n}))
+            );
         }
     }
 }

@@ -16,7 +16,12 @@ async fn events_arrive_unnamed_with_growing_ids() {
     let (boot, n) = start.split_once('-').expect("<boot>-<n>");
     let n: u64 = n.parse().unwrap();
     for step in 1..=3 {
-        let id = publish(&app.guest(), "news", json!({"n": step, "text": "a\n\"b\" <c>"})).await;
+        let id = publish(
+            &app.guest(),
+            "news",
+            json!({"n": step, "text": "a\n\"b\" <c>"}),
+        )
+        .await;
         assert_eq!(id, format!("{boot}-{}", n + step));
         let message = stream.next().await;
         assert_eq!(message.name, "message");
@@ -52,7 +57,12 @@ async fn several_topics_share_a_stream_and_their_names_are_told() {
     make_topic(&app, "late", json!(""), json!("")).await;
     publish(&app.guest(), "late", json!(5)).await;
     let path = format!("{path},late");
-    let mut stream = app.guest().resume(&path, &stream.last_id).await.placed().await;
+    let mut stream = app
+        .guest()
+        .resume(&path, &stream.last_id)
+        .await
+        .placed()
+        .await;
     publish(&app.guest(), "late", json!(6)).await;
     assert_eq!(stream.next().await.data, "6");
 }
@@ -96,7 +106,11 @@ async fn ids_that_cannot_be_placed_begin_with_a_gap() {
         for id in unplaced {
             let mut stream = app.guest().resume(&path, id).await;
             let message = stream.next().await;
-            assert_eq!((message.name.as_str(), message.json()), ("gap", gap.clone()), "{id}");
+            assert_eq!(
+                (message.name.as_str(), message.json()),
+                ("gap", gap.clone()),
+                "{id}"
+            );
             assert_eq!(stream.json().await, json!(1), "{id}");
         }
     }
@@ -117,7 +131,12 @@ async fn ids_that_cannot_be_placed_begin_with_a_gap() {
     // After a gap the place is known again.
     let mut stream = app.guest().resume(&topic("news"), "garbage").await;
     stream.many(3).await;
-    let mut stream = app.guest().resume(&topic("news"), &stream.last_id).await.placed().await;
+    let mut stream = app
+        .guest()
+        .resume(&topic("news"), &stream.last_id)
+        .await
+        .placed()
+        .await;
     publish(&app.guest(), "news", json!(3)).await;
     assert_eq!(stream.json().await, json!(3));
 }
@@ -146,7 +165,10 @@ async fn a_reload_on_a_quiet_topic_misses_nothing() {
     publish(&app.guest(), "news", json!(1)).await;
     let mut stream = app.guest().resume(&path, &id).await;
     let message = stream.next().await;
-    assert_eq!((message.name.as_str(), message.json()), ("message", json!(1)));
+    assert_eq!(
+        (message.name.as_str(), message.json()),
+        ("message", json!(1))
+    );
 }
 
 #[tokio::test]
@@ -179,8 +201,14 @@ async fn names_and_lists_of_topics_are_checked() {
         (topic("a%00b"), "control"),
         (format!("/api/events?topics=news,{long}"), "255 bytes"),
         ("/api/events?topics=news,@user/x".to_owned(), "reserved"),
-        (format!("/api/events?topics={}", many.join(",")), "at most 64"),
-        (format!("/api/events?topics={}", wide.join(",")), "2048 bytes"),
+        (
+            format!("/api/events?topics={}", many.join(",")),
+            "at most 64",
+        ),
+        (
+            format!("/api/events?topics={}", wide.join(",")),
+            "2048 bytes",
+        ),
         ("/api/events?topics=,,".to_owned(), "no topic"),
         ("/api/events".to_owned(), "no topic"),
     ] {
@@ -228,9 +256,18 @@ async fn bodies_are_checked() {
 #[tokio::test]
 async fn a_browser_signs_in_by_query() {
     let app = TestApp::new().start().await;
-    make_topic(&app, "members", json!("@request.auth.id != ''"), Value::Null).await;
+    make_topic(
+        &app,
+        "members",
+        json!("@request.auth.id != ''"),
+        Value::Null,
+    )
+    .await;
     let token = app.user("ann").token().to_owned();
-    for path in ["/api/events/members?token=", "/api/events?topics=members&token="] {
+    for path in [
+        "/api/events/members?token=",
+        "/api/events?topics=members&token=",
+    ] {
         app.guest().stream(&format!("{path}{token}")).await;
         app.guest().no_stream(&format!("{path}{token}x"), 403).await;
         app.guest().no_stream(path, 403).await;
@@ -244,15 +281,21 @@ async fn a_browser_signs_in_by_query() {
 async fn tokens_do_not_reach_the_log() {
     let app = app_with_news().await;
     let token = app.user("ann").token().to_owned();
-    app.guest().stream(&format!("/api/events/news?token={token}")).await;
-    app.guest().stream(&format!("/api/user/sse?token={token}")).await;
+    app.guest()
+        .stream(&format!("/api/events/news?token={token}"))
+        .await;
+    app.guest()
+        .stream(&format!("/api/user/sse?token={token}"))
+        .await;
     let root = app.superuser();
     let started = std::time::Instant::now();
     loop {
         let logs = root.get("/api/logs?perPage=200").await;
         let found = logs.text();
         assert!(!found.contains(&token));
-        if found.contains("/api/events/news?token=REDACTED") && found.contains("/api/user/sse?token=REDACTED") {
+        if found.contains("/api/events/news?token=REDACTED")
+            && found.contains("/api/user/sse?token=REDACTED")
+        {
             break;
         }
         assert!(started.elapsed() < crate::support::DEADLINE, "{found}");
@@ -266,7 +309,10 @@ async fn streams_end_with_their_token() {
     let root = app.superuser();
     let ann = app.user("ann");
     let brief = root
-        .post(&format!("/api/collections/users/impersonate/{}", ann.id), json!({"duration": 2}))
+        .post(
+            &format!("/api/collections/users/impersonate/{}", ann.id),
+            json!({"duration": 2}),
+        )
         .await
         .expect(200);
     let brief = app.client_with(brief["token"].as_str().unwrap());
@@ -382,7 +428,10 @@ async fn resumes_often(path: &str, topics: &[&'static str]) {
         let message = stream.next().await;
         assert_ne!(message.name, "gap");
         let event = message.json();
-        let place = topics.iter().position(|name| event["topic"] == json!(name)).unwrap();
+        let place = topics
+            .iter()
+            .position(|name| event["topic"] == json!(name))
+            .unwrap();
         assert_eq!(event["n"], json!(seen[place]), "each once, and in order");
         seen[place] += 1;
         read += 1;
@@ -423,7 +472,12 @@ async fn the_number_of_streams_is_bounded() {
     ann.no_stream(&path, 429).await;
     let bob = app.user("bob").stream(&path).await;
     let guest = app.guest().stream(&path).await;
-    let refused = app.guest().request(Method::GET, &path).send().await.unwrap();
+    let refused = app
+        .guest()
+        .request(Method::GET, &path)
+        .send()
+        .await
+        .unwrap();
     assert_eq!(refused.status(), 503);
     drop((one, bob, guest));
     let live = app.live();

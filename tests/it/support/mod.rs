@@ -7,6 +7,7 @@ pub(crate) mod fields;
 pub(crate) mod process;
 pub(crate) mod raw;
 mod stream;
+pub(crate) mod taps;
 mod template;
 mod watch;
 
