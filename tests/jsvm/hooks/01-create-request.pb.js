@@ -6,7 +6,7 @@ onRecordCreateRequest((e) => {
   if (!e.hasSuperuserAuth() && e.record.getString("secret") !== "") {
     throw new ForbiddenError("only superusers set secrets")
   }
-  if (e.auth) e.record.set("owner", e.auth.id)
+  if (e.auth && !e.hasSuperuserAuth()) e.record.set("owner", e.auth.id)
   if (e.record.get("body") === "") e.record.set("body", "(empty)")
   e.record.set("slug", utils.slug(e.record.getString("title")))
 

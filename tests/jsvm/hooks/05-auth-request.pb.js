@@ -12,6 +12,6 @@ onRecordAuthRequest((e) => {
 }, "users")
 
 onRecordAuthRefreshRequest((e) => {
-  e.response.header().set("X-Refreshed", e.record.email())
+  e.requestEvent.response.header().set("X-Refreshed", e.record.email())
   return e.next()
 }, "users")

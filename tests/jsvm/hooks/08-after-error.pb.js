@@ -6,7 +6,6 @@ onRecordCreate((e) => {
 }, "notes")
 
 onRecordCreateExecute((e) => {
-  require(`${__hooks}/utils.js`).mark(e.app, "execute", e.record.get("title"))
   if (e.record.get("title") === "fail execute") throw new BadRequestError("refused in execute")
   e.next()
 }, "notes")

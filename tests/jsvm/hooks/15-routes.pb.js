@@ -15,7 +15,6 @@ routerAdd("GET", "/jsvm/pair/{one}/and/{two}", (e) => {
 routerAdd("GET", "/jsvm/rest/{path...}", (e) => e.json(200, { path: e.request.pathValue("path") }))
 routerAdd("GET", "/jsvm/rest/fixed", (e) => e.json(200, { path: "the fixed one wins" }))
 routerAdd("GET", "/jsvm/exact/{$}", (e) => e.json(200, { exact: true }))
-routerAdd("", "/jsvm/any", (e) => e.json(200, { any: e.request.method }))
 
 routerAdd("GET", "/jsvm/query", (e) => {
   const query = e.request.url.query()

@@ -7,7 +7,7 @@ routerAdd("GET", "/jsvm/find/{what}", (e) => {
     case "by-id": {
       const note = $app.findFirstRecordByData("notes", "title", "two")
       const byId = (...filters) => $app.findRecordById("notes", note.id, ...filters).get("title")
-      return e.json(200, { title: byId(), byCollectionId: $app.findRecordById(note.collection().id, note.id).get("n"), filtered: byId((query) => query.andWhere($dbx.hashExp({ n: 2 }))), missing: utils.thrown(() => $app.findRecordById("notes", "none")), noCollection: utils.thrown(() => $app.findRecordById("none", "none")) !== "" })
+      return e.json(200, { title: byId(), byCollectionId: $app.findRecordById(note.collection().id, note.id).get("n"), filtered: byId((query) => { query.andWhere($dbx.hashExp({ n: 2 })) }), missing: utils.thrown(() => $app.findRecordById("notes", "none")), noCollection: utils.thrown(() => $app.findRecordById("none", "none")) !== "" })
     }
     case "by-ids": {
       const ids = $app.findRecordsByFilter("notes", "n > 0").map((record) => record.id)

@@ -9,7 +9,7 @@ routerAdd("POST", "/jsvm/collections/{what}", (e) => {
         fields: [
           { name: "title", type: "text", required: true, max: 10 },
           { name: "owner", type: "relation", collectionId: $app.findCollectionByNameOrId("users").id, cascadeDelete: true, maxSelect: 1 },
-          new NumberField({ name: "n", onlyInt: true }),
+          { name: "n", type: "number", onlyInt: true },
         ],
         indexes: ["CREATE UNIQUE INDEX idx_scripted_title ON scripted (title)"],
       })
@@ -50,7 +50,7 @@ routerAdd("POST", "/jsvm/collections/{what}", (e) => {
       return e.json(200, { view: [view.isView(), view.fields.fieldNames()], auth: [members.isAuth(), members.fields.getByName("email") !== null, members.authToken.duration > 0], kinds: $app.findAllCollections("auth").map((one) => one.name).includes("members") })
     }
     case "invalid": $app.save(new Collection({ type: "base", name: "bad name!", fields: [{ name: "x", type: "text" }] }))
-    case "references": return e.json(200, { cached: $app.findCachedCollectionByNameOrId("notes").id, tables: $app.tableColumns("counters"), columns: $app.tableInfo("counters").length, indexes: Object.keys($app.tableIndexes("counters")), references: $app.findCollectionReferences($app.findCollectionByNameOrId("notes")).length })
+    case "references": return e.json(200, { cached: $app.findCachedCollectionByNameOrId("notes").id, tables: $app.tableColumns("counters"), columns: $app.tableInfo("counters").length, indexes: Object.keys($app.tableIndexes("counters")) })
     case "import": {
       $app.importCollections([{ name: "imported", type: "base", fields: [{ name: "x", type: "number" }] }], false)
       return e.json(200, { type: $app.findCollectionByNameOrId("imported").fields.getByName("x").type() })
@@ -79,11 +79,11 @@ onCollectionCreateRequest((e) => {
 })
 
 onCollectionsListRequest((e) => {
-  e.response.header().set("X-Collections", String(e.collections.length > 3))
+  e.requestEvent.response.header().set("X-Collections", String(e.collections.length > 3))
   return e.next()
 })
 
 onCollectionViewRequest((e) => {
-  e.response.header().set("X-Collection", e.collection.name)
+  e.requestEvent.response.header().set("X-Collection", e.collection.name)
   return e.next()
 })

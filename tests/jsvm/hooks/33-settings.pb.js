@@ -10,7 +10,7 @@ routerAdd("POST", "/jsvm/settings", (e) => {
 })
 
 onSettingsListRequest((e) => {
-  e.response.header().set("X-App", e.settings.meta.appName)
+  e.requestEvent.response.header().set("X-App", e.settings.meta.appName)
   return e.next()
 })
 

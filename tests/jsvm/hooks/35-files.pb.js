@@ -43,11 +43,11 @@ routerAdd("POST", "/jsvm/files/{what}", (e) => {
 
 onFileDownloadRequest((e) => {
   if (e.servedName.startsWith("secret")) throw new ForbiddenError("not this file")
-  e.response.header().set("X-Served", [e.collection.name, e.record.getString("title"), e.fileField.name, e.servedName.length > 0, e.servedPath.length > 0].join())
+  e.requestEvent.response.header().set("X-Served", [e.collection.name, e.record.getString("title"), e.fileField.name, e.servedName.length > 0, e.servedPath.length > 0].join())
   return e.next()
 }, "notes")
 
 onFileTokenRequest((e) => {
-  e.response.header().set("X-Token-Parts", String(e.token.split(".").length))
+  e.requestEvent.response.header().set("X-Token-Parts", String(e.token.split(".").length))
   return e.next()
 })

@@ -2,7 +2,7 @@
 
 onBatchRequest((e) => {
   if (e.batch.length > 3) throw new BadRequestError("at most 3 here")
-  e.response.header().set("X-Batch", e.batch.map((request) => request.method).join())
+  e.requestEvent.response.header().set("X-Batch", e.batch.map((request) => request.method).join())
   e.next()
 })
 

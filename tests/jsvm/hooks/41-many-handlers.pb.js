@@ -13,7 +13,7 @@ onRecordCreateRequest((e) => {
 }, "notes")
 
 onRecordCreateRequest((e) => {
-  e.set("trail", e.get("trail").concat("all collections: " + e.collection.name))
+  e.set("trail", (e.get("trail") || []).concat("all collections: " + e.collection.name))
   e.next()
 })
 

@@ -1,13 +1,13 @@
 // Requests of the other sign-in flows.
 
 onRecordRequestVerificationRequest((e) => {
-  e.response.header().set("X-Flow", "verification " + e.record.getString("name"))
+  e.requestEvent.response.header().set("X-Flow", "verification " + e.record.getString("name"))
   return e.next()
 }, "users")
 
 onRecordRequestPasswordResetRequest((e) => {
   if (e.record.getString("name") === "bob") throw new BadRequestError("Bob remembers")
-  e.response.header().set("X-Flow", "reset " + e.collection.name)
+  e.requestEvent.response.header().set("X-Flow", "reset " + e.collection.name)
   return e.next()
 }, "users")
 
@@ -27,12 +27,12 @@ onRecordRequestEmailChangeRequest((e) => {
 }, "users")
 
 onRecordRequestOTPRequest((e) => {
-  e.response.header().set("X-Flow", "otp " + (e.record !== null) + " " + (e.password.length > 0))
+  e.requestEvent.response.header().set("X-Flow", "otp " + (e.record !== null) + " " + (e.password.length > 0))
   return e.next()
 }, "users")
 
 onRecordAuthWithOTPRequest((e) => {
-  e.response.header().set("X-Flow", "with otp " + e.record.getString("name"))
+  e.requestEvent.response.header().set("X-Flow", "with otp " + e.record.getString("name"))
   return e.next()
 }, "users")
 
