@@ -179,7 +179,7 @@ area("templates", { hooks: ["25"] }, (call) => {
 area("files", { hooks: ["35"] }, (call) => {
   test("attached by a script, served with a hook", async () => {
     const { json } = await call("POST", "/jsvm/files/attach");
-    matches(json, { file: { name: /^my_file_\w{10}\.txt$/, original: "my file.txt", size: 12 }, unsaved: ["my file.txt", "hi.txt"], after: 0, names: [/^hi_\w+\.txt$/, /^third_\w+\.txt$/], path: (path) => path.endsWith(json.id) });
+    matches(json, { file: { name: /^my_file_\w{10}\.txt$/, original: "my file.txt", size: 12 }, unsaved: ["my file.txt", "greet.txt"], after: 0, names: [/^greet_\w+\.txt$/, /^third_\w+\.txt$/], path: (path) => path.endsWith(json.id) });
     const served = await call("GET", `/api/files/notes/${json.id}/${json.names[0]}`);
     assert.equal(served.text, "hi");
     assert.equal(served.headers.get("x-served"), "notes,with files,pics,true,true");

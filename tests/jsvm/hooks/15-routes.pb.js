@@ -22,7 +22,6 @@ routerAdd("GET", "/jsvm/query", (e) => {
     one: query.get("one"),
     missing: query.get("missing"),
     has: [query.has("one"), query.has("missing")],
-    all: query["many"],
     info: e.requestInfo().query,
     raw: e.request.url.rawQuery,
     path: e.request.url.path,

@@ -5,7 +5,7 @@ routerAdd("POST", "/jsvm/files/{what}", (e) => {
     case "attach": {
       const note = new Record($app.findCollectionByNameOrId("notes"), { title: "with files" })
       const text = $filesystem.fileFromBytes("file content", "my file.txt")
-      note.set("pics", [text, $filesystem.fileFromBytes([104, 105], "hi.txt")])
+      note.set("pics", [text, $filesystem.fileFromBytes([104, 105], "greet.txt")])
       const unsaved = note.getUnsavedFiles("pics").map((file) => file.originalName)
       $app.save(note)
       const after = note.getUnsavedFiles("pics").length
