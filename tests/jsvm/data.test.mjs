@@ -38,6 +38,8 @@ area("SQL", { hooks: ["26"], prepare: fill }, (call) => {
     db("$dbx.and and $dbx.or", "and-or", ["three", "two"]),
     db("$dbx.not", "not", ["one", "three", "zero"]),
     db("$dbx.exists", "exists", ["three"]),
+    db("$dbx.orNotLike", "or-not-like", ["one", "three", "two", "zero"]),
+    db("$dbx.notExists", "not-exists", ["one", "two", "zero"]),
     db("andWhere, orWhere, limit and offset", "chain", ["two", "one"]),
     db("joins and groups", "join", [{ title: "three", total: 2 }]),
     db("distinct", "distinct", ["", "high", "low"]),

@@ -181,3 +181,50 @@ area("transactions", { hooks: ["14"] }, (call) => {
     ["an inner transaction goes with the outer one", "POST", "/jsvm/tx-nested", undefined, 200, { left: 0 }],
   ]);
 });
+
+area("hooks of collections", { hooks: ["44"] }, (call) => {
+  const root = { as: "root" };
+  const field = (name) => ({ name, type: "text" });
+  rows(call, [
+    ["validation refuses", "POST", "/api/collections", { name: "bad_fields", type: "base" }, 400, { message: /Fields refused\.$/ }, root],
+    ["one is made", "POST", "/api/collections", { name: "walked", type: "base" }, 200, {}, root],
+    ["and changed", "PATCH", "/api/collections/walked", { fields: [field("x")] }, 200, {}, root],
+    ["and deleted", "DELETE", "/api/collections/walked", undefined, 204, "", root],
+    ["one to keep", "POST", "/api/collections", { name: "kept", type: "base" }, 200, {}, root],
+    ["is kept", "DELETE", "/api/collections/kept", undefined, 403, { message: "This one stays." }, root],
+    ["an import is refused", "PUT", "/api/collections/import", { collections: [{ name: "kept", type: "base" }], deleteMissing: true }, 400, { message: /Nothing may be deleted/ }, root],
+    ["an import is seen", "PUT", "/api/collections/import", { collections: [{ name: "by_import", type: "base", fields: [field("x")] }] }, 204, "", root],
+    ["what was seen", "GET", "/jsvm/collection-steps", undefined, 200, { failed: ["bad_fields", "create", true], imported: ["by_import"], steps: (steps) => steps[0] === "create by_import true" }],
+  ]);
+  test("the order", async () => {
+    await call("POST", "/api/collections", { name: "ordered", type: "base" }, root);
+    await call("PATCH", "/api/collections/ordered", { fields: [field("x")] }, root);
+    await call("DELETE", "/api/collections/ordered", undefined, root);
+    matches((await call("GET", "/jsvm/collection-steps")).json.steps, ["create ordered true", "update request", "update execute", "updated", "delete", "delete execute", "deleted"]);
+  });
+});
+
+area("model hooks around the statement", { hooks: ["45"] }, (call) => {
+  const state = async () => (await call("GET", "/jsvm/model-state")).json;
+  test("a refused create", async () => {
+    matches((await call("POST", NOTES, { title: "fail" })).json, { status: 400, message: "Refused by the model hook." });
+    matches(await state(), { error: ["create", "fail", true, "create"] });
+  });
+  test("updates", async () => {
+    const note = await made(call, "notes", { title: "fine" });
+    matches((await call("PATCH", `${NOTES}/${note.id}`, { n: 1 })).json, { slug: "model execute" });
+    await call("PATCH", `${NOTES}/${note.id}`, { title: "" });
+    matches(await state(), { error: ["update", ""], updated: "model execute" });
+  });
+  test("a refused delete", async () => {
+    const note = await made(call, "notes", { title: "stays" });
+    matches((await call("DELETE", `${NOTES}/${note.id}`)).json, { status: 400, message: "Never deleted." });
+    matches(await state(), { error: ["delete", "stays"] });
+  });
+  rows(call, [
+    ["e.unauthorizedError", "GET", "/jsvm/event-errors/unauthorized", undefined, 401, { message: "Missing or invalid authentication." }],
+    ["e.tooManyRequestsError", "GET", "/jsvm/event-errors/too-many", undefined, 429, { message: "Slow down." }],
+    ["e.internalServerError", "GET", "/jsvm/event-errors/internal", undefined, 500, { message: "Broken." }],
+    ["e.setAll and e.getAll", "GET", "/jsvm/event-errors/none", undefined, 200, { one: 1, two: 2 }],
+  ]);
+});

@@ -44,6 +44,8 @@ routerAdd("GET", "/jsvm/db/{what}", (e) => {
     case "and-or": return e.json(200, titles(notes().where($dbx.and($dbx.exp("n > 1"), $dbx.or($dbx.hashExp({ title: "two" }), $dbx.hashExp({ title: "three" }))))))
     case "not": return e.json(200, titles(notes().where($dbx.not($dbx.hashExp({ title: "two" })))))
     case "exists": return e.json(200, titles(notes().where($dbx.exists($dbx.exp("SELECT 1 FROM comments WHERE comments.note = notes.id")))))
+    case "or-not-like": return e.json(200, titles(notes().where($dbx.orNotLike("title", "ne", "wo"))))
+    case "not-exists": return e.json(200, titles(notes().where($dbx.notExists($dbx.exp("SELECT 1 FROM comments WHERE comments.note = notes.id")))))
     case "chain": return e.json(200, titles($app.db().select("title").from("notes").where($dbx.exp("n >= 1")).andWhere($dbx.exp("n < 4")).orWhere($dbx.hashExp({ title: "zero" })).orderBy("n DESC").limit(2).offset(1)))
     case "join": {
       const list = arrayOf(new DynamicModel({ title: "", total: 0 }))
