@@ -97,7 +97,7 @@ export async function marks(call, name) {
 
 /** Waits until the marks under a name are as expected. */
 export async function marked(call, name, expected) {
-  await eventually(async () => (await marks(call, name)).length >= expected.length, `marks of ${name}`);
+  await eventually(async () => (await marks(call, name)).length >= expected.length, `marks of ${name}`, 3_000);
   matches(await marks(call, name), expected);
 }
 
