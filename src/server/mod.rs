@@ -24,7 +24,7 @@ use crate::blob::{Storage, Thumbs};
 use crate::bus::{Bus, BusOptions, LogLimits, QueueLimits};
 use crate::config::Config;
 use crate::engine::{Engine, EngineOptions};
-use crate::hooks::{HookOptions, Scripts};
+use crate::hooks::{HookOptions, HookParts, Scripts};
 use crate::http::middleware::{Cors, Edge, EdgeOptions};
 use crate::http::rate::RateLimits;
 use crate::live::{Live, LiveOptions, StreamLimits};
@@ -121,19 +121,25 @@ pub async fn start(config: &Config, listener: TcpListener) -> anyhow::Result<Run
     let clients = Clients::default();
     engine.register_hook(Arc::new(Dispatcher::start(engine.clone(), clients.clone())));
     let live = Live::start(&engine, live_options(config));
+    let stop = CancellationToken::new();
+    let parts = HookParts {
+        engine: engine.clone(),
+        live: live.clone(),
+        apis: Vec::new(),
+    };
+    let scripts = Scripts::start(parts, hook_options(config, &engine).await?, stop.clone())
+        .await
+        .context("no thread for hook scripts")?;
     let shared = routes::Shared {
         engine: Data::new(engine.clone()),
         clients: Data::new(clients.clone()),
         live: Data::new(live.clone()),
+        scripts: Data::new(scripts.clone()),
         documents: Data::new(documents()),
         limits: Data::new(RateLimits::default()),
         thumbs: Data::new(Thumbs::new(engine.files().clone())),
         public: routes::Public::of(config),
     };
-    let stop = CancellationToken::new();
-    let scripts = Scripts::start(&engine, hook_options(config, &engine).await?, stop.clone())
-        .await
-        .context("no thread for hook scripts")?;
     sweep(engine.bus().clone(), stop.clone());
     let (log, log_task) = RequestLog::start(engine.clone(), stop.clone());
     tokio::spawn(
@@ -191,7 +197,7 @@ fn live_options(config: &Config) -> LiveOptions {
 /// The descriptions of the rooms beside the API.
 #[must_use]
 pub fn documents() -> Documents {
-    Documents(vec![crate::live::description()])
+    Documents(vec![crate::live::description(), crate::hooks::description()])
 }
 
 async fn hook_options(config: &Config, engine: &Engine) -> anyhow::Result<HookOptions> {
@@ -203,6 +209,7 @@ async fn hook_options(config: &Config, engine: &Engine) -> anyhow::Result<HookOp
         migrations_dir: absolute(&hooks.migrations_dir),
         budget: hooks.timeout,
         growth_bytes_max: hooks.growth_bytes_max,
+        watch: hooks.watch,
         top_level_only: migrations::was_made_by_pocketbase(&mut conn).await?,
     })
 }
