@@ -259,14 +259,35 @@ mod tests {
         let modules = [("m", "1")];
         let first = [("b", "1"), ("a", "1")];
         let changed = [("a", "1"), ("b", "2"), ("c", "1")];
-        assert_eq!(look(&catalog, found(&first, &modules), Wanted::Changed), says("a b", "", 0));
-        assert_eq!(look(&catalog, found(&first, &modules), Wanted::Changed), says("", "", 0));
-        assert_eq!(look(&catalog, found(&changed, &modules), Wanted::Changed), says("b c", "", 0));
-        assert_eq!(look(&catalog, found(&changed, &modules), Wanted::One("a")), says("a", "", 0));
-        assert_eq!(look(&catalog, found(&changed[1..], &modules), Wanted::Changed), says("", "a", 0));
+        assert_eq!(
+            look(&catalog, found(&first, &modules), Wanted::Changed),
+            says("a b", "", 0)
+        );
+        assert_eq!(
+            look(&catalog, found(&first, &modules), Wanted::Changed),
+            says("", "", 0)
+        );
+        assert_eq!(
+            look(&catalog, found(&changed, &modules), Wanted::Changed),
+            says("b c", "", 0)
+        );
+        assert_eq!(
+            look(&catalog, found(&changed, &modules), Wanted::One("a")),
+            says("a", "", 0)
+        );
+        assert_eq!(
+            look(&catalog, found(&changed[1..], &modules), Wanted::Changed),
+            says("", "a", 0)
+        );
         let other = [("m", "2")];
-        assert_eq!(look(&catalog, found(&changed[1..], &other), Wanted::Changed), says("b c", "", 1));
-        assert_eq!(look(&catalog, found(&changed[1..], &[]), Wanted::Changed), says("b c", "", 1));
+        assert_eq!(
+            look(&catalog, found(&changed[1..], &other), Wanted::Changed),
+            says("b c", "", 1)
+        );
+        assert_eq!(
+            look(&catalog, found(&changed[1..], &[]), Wanted::Changed),
+            says("b c", "", 1)
+        );
     }
 
     #[test]
@@ -282,7 +303,11 @@ mod tests {
     #[test]
     fn a_new_thread_gets_what_ran_but_for_what_hung() {
         let catalog = Catalog::default();
-        look(&catalog, found(&[("a", "1"), ("b", "1")], &[]), Wanted::Changed);
+        look(
+            &catalog,
+            found(&[("a", "1"), ("b", "1")], &[]),
+            Wanted::Changed,
+        );
         // A new version hangs while it is loaded: the old one goes on.
         catalog.plan(found(&[("a", "1"), ("b", "loop")], &[]), Wanted::Changed);
         catalog.begin_load("b", &Ok(Arc::from("loop")));

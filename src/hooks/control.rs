@@ -5,8 +5,8 @@ use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Duration;
 
-use boa_engine::object::builtins::JsFunction;
 use boa_engine::JsValue;
+use boa_engine::object::builtins::JsFunction;
 use serde_json::Value as Json;
 use tokio::sync::oneshot;
 
@@ -85,7 +85,9 @@ impl Scripts {
         let (id, name) = (id.to_owned(), name.to_owned());
         let arguments: Arguments = Box::new(move |context| {
             let values = arguments.iter();
-            values.map(|value| JsValue::from_json(value, context)).collect()
+            values
+                .map(|value| JsValue::from_json(value, context))
+                .collect()
         });
         self.run(move |turn, answer| call_in(turn, &id, &name, arguments, answer))
             .await
@@ -253,5 +255,8 @@ fn no_function(name: &str) -> Refusal {
 
 fn is_identifier(name: &str) -> bool {
     let starts = name.starts_with(|first: char| first.is_alphabetic() || "_$".contains(first));
-    starts && name.chars().all(|c| c.is_alphanumeric() || "_$".contains(c))
+    starts
+        && name
+            .chars()
+            .all(|c| c.is_alphanumeric() || "_$".contains(c))
 }

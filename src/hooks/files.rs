@@ -295,7 +295,10 @@ mod tests {
         let hooks = folder.path().join("hooks");
         let modules = folder.path().join("modules");
         for (path, text) in [
-            ("hooks/a.js", "const t = require('./tool'); require(`${__hooks}/deep/other.js`)"),
+            (
+                "hooks/a.js",
+                "const t = require('./tool'); require(`${__hooks}/deep/other.js`)",
+            ),
             ("hooks/tool.js", ""),
             ("hooks/deep/other.js", ""),
             ("hooks/deep/b.ts", ""),

@@ -34,13 +34,7 @@ pub fn configure(config: &mut ServiceConfig) {
 }
 
 #[derive(OpenApi)]
-#[openapi(paths(
-    script_status,
-    reload_script,
-    run_script,
-    execute_code,
-    call_function
-))]
+#[openapi(paths(script_status, reload_script, run_script, execute_code, call_function))]
 struct Description;
 
 /// The routes of this room as an OpenAPI document, to be merged into the whole.

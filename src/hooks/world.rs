@@ -6,6 +6,7 @@ use std::collections::{BTreeMap, HashMap};
 use std::path::{Path, PathBuf};
 use std::rc::Rc;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use boa_engine::object::builtins::JsFunction;
 use boa_engine::{Context, JsNativeError, JsResult, JsValue};
@@ -13,6 +14,7 @@ use boa_engine::{Context, JsNativeError, JsResult, JsValue};
 use super::catalog::Source;
 use super::files::{ScriptFile, Text};
 use super::globals::Shared;
+use super::globals::cron::Ticker;
 use super::registry::{EventHandler, Function, Published, Registry, Script, ScriptState};
 use super::router::Route;
 use super::session::Session;
@@ -45,6 +47,7 @@ pub(super) enum Registration {
         expression: String,
         function: Arc<Function>,
     },
+    Every(#[expect(dead_code, reason = "held to be ended on drop")] Ticker),
 }
 
 /// A loaded script or module: the data of its scope.
@@ -52,7 +55,7 @@ pub(super) struct Unit {
     pub(super) script: Arc<Script>,
     pub(super) registrations: RefCell<Vec<(u64, Registration)>>,
     /// Whether what it registers counts at once; while it loads it does not.
-    live: Cell<bool>,
+    live: Arc<AtomicBool>,
     /// Functions handed over while it was loaded.
     places: Cell<u32>,
 }
@@ -62,9 +65,22 @@ impl Unit {
         Rc::new(Self {
             script,
             registrations: RefCell::default(),
-            live: Cell::new(live),
+            live: Arc::new(AtomicBool::new(live)),
             places: Cell::new(0),
         })
+    }
+
+    /// Whether what it registers counts: shared with what runs elsewhere on its behalf.
+    pub(super) fn live(&self) -> Arc<AtomicBool> {
+        Arc::clone(&self.live)
+    }
+
+    fn is_live(&self) -> bool {
+        self.live.load(Ordering::Relaxed)
+    }
+
+    fn set_live(&self, live: bool) {
+        self.live.store(live, Ordering::Relaxed);
     }
 }
 
@@ -301,13 +317,13 @@ impl World {
                     state.last_error = None;
                 });
                 catalog.runs(&script.id, text);
-                one.unit.live.set(true);
+                one.unit.set_live(true);
                 old.extend(loaded.insert(script.id.clone(), one));
             }
         }
         let before = self.modules.replace(Rc::clone(&modules));
         for unit in modules.scopes().iter().filter_map(|scope| unit_of(scope)) {
-            unit.live.set(true);
+            unit.set_live(true);
         }
         self.publish();
         for one in old {
@@ -327,11 +343,7 @@ impl World {
 
     /// The modules with these files and what requires them loaded anew. Files that cannot be loaded any more keep the
     /// instance that works, and the log says so.
-    fn reload_modules(
-        self: &Rc<Self>,
-        turn: &mut Turn<'_>,
-        changed: &[PathBuf],
-    ) -> Rc<ModuleSet> {
+    fn reload_modules(self: &Rc<Self>, turn: &mut Turn<'_>, changed: &[PathBuf]) -> Rc<ModuleSet> {
         let before = Rc::clone(&self.modules.borrow());
         let mut changed: Vec<PathBuf> = changed.to_vec();
         // At the second attempt without what failed at the first.
@@ -391,7 +403,10 @@ impl World {
     fn blame_users_of(&self, set: &Rc<ModuleSet>, path: &Path, error: &str) {
         for loaded in self.loaded.borrow().values() {
             if Rc::ptr_eq(&loaded.modules, set) && set.needs(&loaded.unit.script.path, path) {
-                loaded.unit.script.state(|state| state.last_error = Some(error.to_owned()));
+                loaded
+                    .unit
+                    .script
+                    .state(|state| state.last_error = Some(error.to_owned()));
             }
         }
     }
@@ -400,7 +415,7 @@ impl World {
     fn end(&self, thread: &Rc<Thread>, scope: &Rc<Scope>) {
         scope.retire();
         if let Some(unit) = unit_of(scope) {
-            unit.live.set(false);
+            unit.set_live(false);
             // Dropped only when the borrow is over: what they drop may look at the unit.
             let gone = std::mem::take(&mut *unit.registrations.borrow_mut());
             drop(gone);
@@ -427,7 +442,7 @@ impl World {
             if used.iter().any(|set| holds(set, &scope)) {
                 scope.retire();
                 if let Some(unit) = unit_of(&scope) {
-                    unit.live.set(false);
+                    unit.set_live(false);
                     let gone = std::mem::take(&mut *unit.registrations.borrow_mut());
                     drop(gone);
                 }
@@ -442,7 +457,9 @@ impl World {
     }
 
     fn map_of(&self, path: &Path) -> Option<LineMap> {
-        self.maps.borrow_mut().remove(path.to_string_lossy().as_ref())
+        self.maps
+            .borrow_mut()
+            .remove(path.to_string_lossy().as_ref())
     }
 
     /// Puts the positions of the version that runs back in place.
@@ -514,6 +531,7 @@ impl World {
                         counts[3] += 1;
                         jobs.push((id.clone(), expression.clone(), Arc::clone(function)));
                     }
+                    Registration::Every(_) => counts[3] += 1,
                 }
             }
             unit.script.state(|state| {
@@ -574,9 +592,29 @@ impl World {
         Ok(())
     }
 
+    /// Takes back a registration by its number, whoever made it. Gives whether there was one.
+    pub(super) fn end_registration(&self, number: u64) -> bool {
+        let has = |unit: &Rc<Unit>| {
+            unit.registrations
+                .borrow()
+                .iter()
+                .any(|(id, _)| *id == number)
+        };
+        // A script that is being loaded is not among the units yet.
+        let own = unit().ok().map(|(_, unit)| unit);
+        let Some(unit) = own.into_iter().chain(self.units()).find(|unit| has(unit)) else {
+            return false;
+        };
+        unit.registrations
+            .borrow_mut()
+            .retain(|(id, _)| *id != number);
+        self.announce(&unit);
+        true
+    }
+
     /// Publishes a change of a unit that runs already.
     fn announce(&self, unit: &Unit) {
-        if unit.live.get() {
+        if unit.is_live() {
             self.publish();
         }
     }
@@ -584,7 +622,7 @@ impl World {
     /// Lets the host call a function, for as long as what this gives lives.
     pub(super) fn keep(&self, function: JsFunction) -> JsResult<Arc<Function>> {
         let (scope, unit) = unit()?;
-        let place = (!unit.live.get()).then(|| unit.places.get());
+        let place = (!unit.is_live()).then(|| unit.places.get());
         let host = Thread::of_native()?.host().clone();
         let kept = Function::new(Arc::clone(&unit.script), place, &host);
         if let Some(place) = place {

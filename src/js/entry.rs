@@ -3,7 +3,7 @@
 //! Only the line that the mark stands in is changed, behind the brace, so that positions stay what they are elsewhere.
 
 use oxc::allocator::Allocator;
-use oxc::ast::ast::{Expression, FunctionBody, Program, Statement};
+use oxc::ast::ast::{ArrowFunctionBody, Expression, FunctionBody, Program, Statement};
 use oxc::parser::Parser;
 use oxc::span::{GetSpan, SourceType};
 
@@ -40,33 +40,37 @@ pub(super) fn with_mark(text: &str) -> Option<String> {
 /// Where the mark begins, and the end of the expression that it wraps, if it is one.
 fn mark(program: &Program<'_>) -> Option<(usize, Option<usize>)> {
     // The last definition counts.
-    program.body.iter().rev().find_map(|statement| match statement {
-        Statement::FunctionDeclaration(function) => {
-            let is_main = function.id.as_ref().is_some_and(|id| id.name == "main");
-            let body = function.body.as_deref().filter(|_| is_main)?;
-            Some((start(body), None))
-        }
-        Statement::VariableDeclaration(variables) => {
-            let main = variables.declarations.iter().find(|one| {
-                let name = one.id.get_identifier_name();
-                name.is_some_and(|name| name == "main")
-            })?;
-            match main.init.as_ref()? {
-                Expression::FunctionExpression(function) => {
-                    Some((start(function.body.as_deref()?), None))
-                }
-                Expression::ArrowFunctionExpression(function) => {
-                    if !function.expression {
-                        return Some((start(&function.body), None));
-                    }
-                    let span = function.body.statements.first()?.span();
-                    Some((span.start as usize, Some(span.end as usize)))
-                }
-                _ => None,
+    program
+        .body
+        .iter()
+        .rev()
+        .find_map(|statement| match statement {
+            Statement::FunctionDeclaration(function) => {
+                let is_main = function.id.as_ref().is_some_and(|id| id.name == "main");
+                let body = function.body.as_deref().filter(|_| is_main)?;
+                Some((start(body), None))
             }
-        }
-        _ => None,
-    })
+            Statement::VariableDeclaration(variables) => {
+                let main = variables.declarations.iter().find(|one| {
+                    let name = one.id.get_identifier_name();
+                    name.is_some_and(|name| name == "main")
+                })?;
+                match main.init.as_ref()? {
+                    Expression::FunctionExpression(function) => {
+                        Some((start(function.body.as_deref()?), None))
+                    }
+                    Expression::ArrowFunctionExpression(function) => {
+                        if let ArrowFunctionBody::FunctionBody(body) = &function.body {
+                            return Some((start(body), None));
+                        }
+                        let span = function.body.span();
+                        Some((span.start as usize, Some(span.end as usize)))
+                    }
+                    _ => None,
+                }
+            }
+            _ => None,
+        })
 }
 
 /// Behind the brace and the directives of a body.
@@ -85,12 +89,30 @@ mod tests {
     #[test]
     fn the_mark_goes_into_main_and_nowhere_else() {
         for (text, expected) in [
-            ("function main() {\n f() }", Some("function main() { __mainBegins();\n f() }")),
-            ("async function main(a) {}", Some("async function main(a) { __mainBegins();}")),
-            ("function main() { \"use strict\"; f() }", Some("function main() { \"use strict\"; __mainBegins(); f() }")),
-            ("const main = () => { f() };", Some("const main = () => { __mainBegins(); f() };")),
-            ("const main = async () => f(1)", Some("const main = async () => (__mainBegins(), f(1))")),
-            ("var main = function () { }", Some("var main = function () { __mainBegins(); }")),
+            (
+                "function main() {\n f() }",
+                Some("function main() { __mainBegins();\n f() }"),
+            ),
+            (
+                "async function main(a) {}",
+                Some("async function main(a) { __mainBegins();}"),
+            ),
+            (
+                "function main() { \"use strict\"; f() }",
+                Some("function main() { \"use strict\"; __mainBegins(); f() }"),
+            ),
+            (
+                "const main = () => { f() };",
+                Some("const main = () => { __mainBegins(); f() };"),
+            ),
+            (
+                "const main = async () => f(1)",
+                Some("const main = async () => (__mainBegins(), f(1))"),
+            ),
+            (
+                "var main = function () { }",
+                Some("var main = function () { __mainBegins(); }"),
+            ),
             ("const o = { main() {} }; f(function main() {})", None),
             ("function f() { function main() {} }", None),
             ("function main( {", None),

@@ -128,7 +128,11 @@ impl ModuleSet {
         while let Some(path) = ahead.pop() {
             let of_module = modules.get(&path).map(|module| module.needs.borrow());
             let of_script = users.get(&path);
-            for needed in of_module.iter().flat_map(|needs| needs.iter()).chain(of_script.into_iter().flatten()) {
+            for needed in of_module
+                .iter()
+                .flat_map(|needs| needs.iter())
+                .chain(of_script.into_iter().flatten())
+            {
                 if needed == wanted {
                     return true;
                 }

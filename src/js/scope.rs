@@ -8,19 +8,19 @@ use std::rc::Rc;
 use std::time::Duration;
 
 use boa_engine::context::ContextBuilder;
-use boa_engine::realm::Realm;
 use boa_engine::property::Attribute;
+use boa_engine::realm::Realm;
 use boa_engine::{
     Context, JsError, JsNativeError, JsObject, JsResult, JsString, JsValue, NativeFunction, Script,
     Source,
 };
 
+use super::entry;
 use super::error::ScriptError;
-use super::runtime;
 use super::native::Native;
+use super::runtime;
 use super::strip;
 use super::thread::Thread;
-use super::entry;
 
 pub use super::strip::LineMap;
 

@@ -197,7 +197,10 @@ fn live_options(config: &Config) -> LiveOptions {
 /// The descriptions of the rooms beside the API.
 #[must_use]
 pub fn documents() -> Documents {
-    Documents(vec![crate::live::description(), crate::hooks::description()])
+    Documents(vec![
+        crate::live::description(),
+        crate::hooks::description(),
+    ])
 }
 
 async fn hook_options(config: &Config, engine: &Engine) -> anyhow::Result<HookOptions> {

@@ -14,10 +14,10 @@ use crate::api::realtime::Clients;
 use crate::blob::Thumbs;
 use crate::config::Config;
 use crate::engine::Engine;
+use crate::hooks::{self, Scripts};
 use crate::http::ApiError;
 use crate::http::middleware::Deferred;
 use crate::http::rate::RateLimits;
-use crate::hooks::{self, Scripts};
 use crate::live::{self, Live, OnDemand};
 
 /// What handlers ask for.

@@ -7,8 +7,4 @@
     }
     api.cronAdd = (id, expression, handler) => host.register.cron(id, expression, handler);
     api.cronRemove = (id) => host.register.uncron(id);
-    api.console = {};
-    for (const level of ["debug", "log", "info", "warn", "error"]) {
-        api.console[level] = (...values) => host.log.write(level, ...values);
-    }
 })
