@@ -14,6 +14,7 @@ use regex::Regex;
 
 use super::files::ScriptFile;
 use super::globals::Shared;
+use super::migrations::Functions;
 use super::registry::{EventHandler, Function, Published, Registry, Script};
 use super::router::Route;
 use super::session::Session;
@@ -75,6 +76,8 @@ pub(super) struct World {
     last_id: Cell<u64>,
     /// The ids of the scripts' scheduled jobs.
     crons: RefCell<Vec<String>>,
+    /// What the migration that runs has given to `migrate`.
+    pub(super) migration: RefCell<Functions>,
 }
 
 /// The world of the thread at hand.
@@ -154,6 +157,7 @@ impl World {
             functions: RefCell::default(),
             last_id: Cell::new(0),
             crons: RefCell::default(),
+            migration: RefCell::default(),
         });
         turn.thread.set_data(Rc::clone(&world) as Rc<dyn Any>);
         match Shared::build(turn, &world) {

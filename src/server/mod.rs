@@ -131,9 +131,9 @@ pub async fn start(config: &Config, listener: TcpListener) -> anyhow::Result<Run
         public: routes::Public::of(config),
     };
     let stop = CancellationToken::new();
-    let scripts = Scripts::start(&engine, hook_options(config, &engine).await?, stop.clone())
-        .await
-        .context("no thread for hook scripts")?;
+    let scripts = open_scripts(config, &engine, stop.clone()).await?;
+    scripts.migrate_up().await?;
+    scripts.load().await;
     sweep(engine.bus().clone(), stop.clone());
     let (log, log_task) = RequestLog::start(engine.clone(), stop.clone());
     tokio::spawn(
@@ -194,17 +194,27 @@ pub fn documents() -> Documents {
     Documents(vec![crate::live::description()])
 }
 
-async fn hook_options(config: &Config, engine: &Engine) -> anyhow::Result<HookOptions> {
+/// Starts the script thread of an engine; no script runs yet.
+///
+/// # Errors
+/// When the system has no thread for scripts.
+pub async fn open_scripts(
+    config: &Config,
+    engine: &Engine,
+    stop: CancellationToken,
+) -> anyhow::Result<Scripts> {
     let mut conn = engine.store().read().await?;
-    let hooks = config.hooks.clone();
-    Ok(HookOptions {
+    let hooks = &config.hooks;
+    let options = HookOptions {
         hooks_dir: absolute(&hooks.dir),
         modules_dir: absolute(&hooks.modules_dir),
         migrations_dir: absolute(&hooks.migrations_dir),
         budget: hooks.timeout,
         growth_bytes_max: hooks.growth_bytes_max,
+        automigrate: hooks.automigrate,
         top_level_only: migrations::was_made_by_pocketbase(&mut conn).await?,
-    })
+    };
+    Scripts::open(engine, options, stop).context("no thread for hook scripts")
 }
 
 /// Scripts require files by absolute paths.
