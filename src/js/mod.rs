@@ -7,6 +7,8 @@
 #![allow(dead_code, unused_imports)]
 
 mod error;
+#[cfg(test)]
+mod hostile;
 mod runtime;
 mod strip;
 mod value;
