@@ -32,12 +32,12 @@ pub(super) type Natives = &'static [(&'static str, usize, NativeCall)];
 
 /// The files of the prelude in their order: name and text.
 const PRELUDE: &[(&str, &str)] = &[
-    ("prelude/errors.js", include_str!("../prelude/errors.js")),
-    ("prelude/record.js", include_str!("../prelude/record.js")),
-    ("prelude/app.js", include_str!("../prelude/app.js")),
-    ("prelude/event.js", include_str!("../prelude/event.js")),
+    ("internal:errors.js", include_str!("../prelude/errors.js")),
+    ("internal:record.js", include_str!("../prelude/record.js")),
+    ("internal:app.js", include_str!("../prelude/app.js")),
+    ("internal:event.js", include_str!("../prelude/event.js")),
     (
-        "prelude/register.js",
+        "internal:register.js",
         include_str!("../prelude/register.js"),
     ),
 ];
