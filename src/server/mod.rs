@@ -21,6 +21,7 @@ use crate::base::clock::Clock;
 use crate::blob::{Storage, Thumbs};
 use crate::bus::{Bus, BusOptions};
 use crate::config::Config;
+use crate::engine::events::EventKind;
 use crate::engine::{Engine, EngineOptions};
 use crate::http::middleware::{Cors, Edge, EdgeOptions};
 use crate::http::rate::RateLimits;
@@ -47,6 +48,19 @@ pub struct Running {
 impl Running {
     /// Stops accepting, lets open requests end for a moment, and closes the database.
     pub async fn stop(self) {
+        self.end(false).await;
+    }
+
+    /// As [`Running::stop`], to be started again.
+    pub(super) async fn pause(self) {
+        self.end(true).await;
+    }
+
+    async fn end(self, is_restart: bool) {
+        let slots = [("is_restart", is_restart.into())];
+        if let Err(error) = self.engine.announce(EventKind::Terminate, &slots).await {
+            tracing::warn!(%error, "a handler of the server's end failed");
+        }
         self.clients.end();
         self.handle.stop(true).await;
         let _ = self.task.await;
@@ -102,6 +116,10 @@ pub async fn open(config: &Config) -> anyhow::Result<Engine> {
 pub async fn start(config: &Config, listener: TcpListener) -> anyhow::Result<Running> {
     let engine = open(config).await?;
     restore::clean(&config.dir);
+    engine
+        .announce(EventKind::Bootstrap, &[])
+        .await
+        .context("a handler keeps the server from starting")?;
     let addr = listener.local_addr()?;
     let clients = Clients::default();
     engine.register_hook(Arc::new(Dispatcher::start(engine.clone(), clients.clone())));
@@ -140,6 +158,10 @@ pub async fn start(config: &Config, listener: TcpListener) -> anyhow::Result<Run
     .listen(listener)?
     .run();
     let handle = server.handle();
+    engine
+        .announce(EventKind::Serve, &[])
+        .await
+        .context("a handler keeps the server from serving")?;
     Ok(Running {
         addr,
         engine,

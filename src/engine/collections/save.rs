@@ -21,6 +21,15 @@ impl Engine {
         &self,
         body: Map<String, Json>,
     ) -> Result<Arc<Collection>, Error> {
+        let draft = Self::draft_collection(&body)?;
+        self.save_collection(draft).await
+    }
+
+    /// A new collection from a request body, not checked and not saved.
+    ///
+    /// # Errors
+    /// `BadRequest` for a body that cannot be read.
+    pub fn draft_collection(body: &Map<String, Json>) -> Result<Collection, Error> {
         let is_text =
             |name: &str| matches!(body.get(name), None | Some(Json::Null | Json::String(_)));
         if !is_text("type") || !is_text("name") {
@@ -28,14 +37,47 @@ impl Engine {
                 "Failed to load the collection type data due to invalid formatting.",
             ));
         }
-        let draft = Collection::from_body(&body).map_err(unreadable)?;
+        Collection::from_body(body).map_err(unreadable)
+    }
+
+    /// A stored collection with a request body laid over, not checked and not saved.
+    ///
+    /// # Errors
+    /// `NotFound`, `BadRequest` for a body that cannot be read.
+    pub fn draft_collection_change(
+        &self,
+        id_or_name: &str,
+        body: &Map<String, Json>,
+    ) -> Result<Collection, Error> {
+        let schema = self.schema();
+        let original = schema.find(id_or_name).ok_or_else(Error::not_found)?;
+        let mut draft = Collection::clone(original);
+        draft.apply_json(body).map_err(unreadable)?;
+        Ok(draft)
+    }
+
+    /// Saves a collection: a change of the one that has its id, or a new one.
+    ///
+    /// # Errors
+    /// `Validation` by member, `BadRequest` when the database refuses a part, or what a hook refused.
+    pub async fn save_collection(&self, draft: Collection) -> Result<Arc<Collection>, Error> {
         let engine = self.clone();
         self.store()
             .write_exclusive(move |tx| {
-                Box::pin(async move { engine.save_collection_in(tx, draft, None, true).await })
+                Box::pin(async move {
+                    let original = tx.schema().by_id(&draft.id).cloned();
+                    let verb = if original.is_some() {
+                        "update"
+                    } else {
+                        "create"
+                    };
+                    engine
+                        .save_collection_in(tx, draft, original, true)
+                        .await
+                        .map_err(|error| in_words(error, verb))
+                })
             })
             .await
-            .map_err(|error: Error| in_words(error, "create"))
     }
 
     /// Changes a collection by a request body; what the body leaves out stays.
@@ -284,10 +326,7 @@ async fn rename_in_settings(
     let mut settings = Settings::clone(&event.engine.settings());
     if settings.rename_collection(&original.name, &event.collection.name) {
         settings.save(&event.engine, event.tx).await?;
-        let engine = event.engine.clone();
-        event
-            .tx
-            .on_commit(Box::new(move || engine.set_settings(settings)));
+        event.engine.publish_settings(event.tx, settings);
     }
     Ok(())
 }
