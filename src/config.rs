@@ -45,33 +45,8 @@ struct RawGlobal {
     /// Log for people instead of JSON, and more of it.
     #[arg(long, global = true, env = "ROTUNDA_DEV")]
     dev: bool,
-    /// Folder of hook scripts; accepted for PocketBase's sake, scripts do not run yet.
-    #[arg(
-        long = "hooksDir",
-        alias = "hooks-dir",
-        global = true,
-        value_name = "DIR"
-    )]
-    hooks_dir: Option<PathBuf>,
-    /// Reload hook scripts when they change; accepted, without effect yet.
-    #[arg(long = "hooksWatch", alias = "hooks-watch", global = true, num_args = 0..=1, default_missing_value = "true", value_name = "BOOL")]
-    hooks_watch: Option<bool>,
-    /// Script runtimes; accepted, without effect yet.
-    #[arg(
-        long = "hooksPool",
-        alias = "hooks-pool",
-        global = true,
-        value_name = "N"
-    )]
-    hooks_pool: Option<u32>,
-    /// Folder of JavaScript migrations; accepted, they do not run yet.
-    #[arg(
-        long = "migrationsDir",
-        alias = "migrations-dir",
-        global = true,
-        value_name = "DIR"
-    )]
-    migrations_dir: Option<PathBuf>,
+    #[command(flatten)]
+    hooks: RawHooks,
     /// Write a migration file when collections change; accepted, without effect yet.
     #[arg(long, global = true, num_args = 0..=1, default_missing_value = "true", value_name = "BOOL")]
     automigrate: Option<bool>,
@@ -88,6 +63,58 @@ struct RawGlobal {
     #[arg(long = "indexFallback", alias = "index-fallback", global = true, env = "ROTUNDA_INDEX_FALLBACK",
         default_value_t = true, num_args = 0..=1, default_missing_value = "true", action = clap::ArgAction::Set, value_name = "BOOL")]
     index_fallback: bool,
+}
+
+#[derive(Args, Debug)]
+struct RawHooks {
+    /// Folder of hook scripts; default: `pb_hooks` beside the data directory.
+    #[arg(
+        long = "hooksDir",
+        alias = "hooks-dir",
+        global = true,
+        env = "ROTUNDA_HOOKS_DIR",
+        value_name = "DIR"
+    )]
+    hooks_dir: Option<PathBuf>,
+    /// Folder of the modules that scripts share; default: `pb_modules` beside the data directory.
+    #[arg(
+        long = "modulesDir",
+        alias = "modules-dir",
+        global = true,
+        env = "ROTUNDA_MODULES_DIR",
+        value_name = "DIR"
+    )]
+    modules_dir: Option<PathBuf>,
+    /// Reload scripts when their files change.
+    #[arg(long = "hooksWatch", alias = "hooks-watch", global = true, env = "ROTUNDA_HOOKS_WATCH",
+        default_value_t = true, num_args = 0..=1, default_missing_value = "true", action = clap::ArgAction::Set, value_name = "BOOL")]
+    hooks_watch: bool,
+    /// Accepted for PocketBase's sake: all scripts share one thread.
+    #[arg(
+        long = "hooksPool",
+        alias = "hooks-pool",
+        global = true,
+        env = "ROTUNDA_HOOKS_POOL",
+        value_name = "N"
+    )]
+    hooks_pool: Option<u32>,
+    /// Seconds of script time that one handler call may take.
+    #[arg(long = "hookTimeout", alias = "hook-timeout", global = true, env = "ROTUNDA_HOOK_TIMEOUT",
+        default_value_t = 5, value_parser = clap::value_parser!(u64).range(1..=600), value_name = "S")]
+    hook_timeout_s: u64,
+    /// Mebibytes by which the process may grow during one handler call.
+    #[arg(long = "hookMemory", alias = "hook-memory", global = true, env = "ROTUNDA_HOOK_MEMORY",
+        default_value_t = 512, value_parser = clap::value_parser!(u64).range(16..=65_536), value_name = "MIB")]
+    hook_memory_mib: u64,
+    /// Folder of JavaScript migrations; default: `pb_migrations` beside the data directory.
+    #[arg(
+        long = "migrationsDir",
+        alias = "migrations-dir",
+        global = true,
+        env = "ROTUNDA_MIGRATIONS_DIR",
+        value_name = "DIR"
+    )]
+    migrations_dir: Option<PathBuf>,
 }
 
 #[derive(Debug, Subcommand)]
@@ -166,6 +193,50 @@ pub struct Config {
     pub public_dir: PathBuf,
     pub index_fallback: bool,
     pub dev: bool,
+    pub hooks: HooksConfig,
+}
+
+/// Where scripts are, and their bounds.
+#[derive(Clone, Debug)]
+pub struct HooksConfig {
+    pub dir: PathBuf,
+    pub modules_dir: PathBuf,
+    pub migrations_dir: PathBuf,
+    /// Reload scripts when their files change.
+    pub watch: bool,
+    /// The script time of one handler call.
+    pub timeout: Duration,
+    /// By how much the process may grow during one handler call, in bytes.
+    pub growth_bytes_max: u64,
+}
+
+impl HooksConfig {
+    fn beside(dir: &Path) -> Self {
+        Self {
+            dir: beside(dir, "pb_hooks"),
+            modules_dir: beside(dir, "pb_modules"),
+            migrations_dir: beside(dir, "pb_migrations"),
+            watch: true,
+            timeout: Duration::from_secs(5),
+            growth_bytes_max: 512 << 20,
+        }
+    }
+
+    fn apply(&mut self, raw: RawHooks) {
+        let paths = [
+            (&mut self.dir, raw.hooks_dir),
+            (&mut self.modules_dir, raw.modules_dir),
+            (&mut self.migrations_dir, raw.migrations_dir),
+        ];
+        for (path, given) in paths {
+            if let Some(given) = given {
+                *path = given;
+            }
+        }
+        self.watch = raw.hooks_watch;
+        self.timeout = Duration::from_secs(raw.hook_timeout_s);
+        self.growth_bytes_max = raw.hook_memory_mib << 20;
+    }
 }
 
 impl Config {
@@ -175,6 +246,7 @@ impl Config {
         let dir = dir.into();
         Self {
             public_dir: beside(&dir, "pb_public"),
+            hooks: HooksConfig::beside(&dir),
             dir,
             query_timeout: Duration::from_secs(30),
             encryption_key: None,
@@ -200,6 +272,7 @@ pub fn parse(
     config.encryption_key = encryption_key(&global.encryption_env)?;
     config.index_fallback = global.index_fallback;
     config.dev = global.dev;
+    config.hooks.apply(global.hooks);
     if let Some(public_dir) = global.public_dir {
         config.public_dir = public_dir;
     }

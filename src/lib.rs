@@ -8,6 +8,7 @@ pub mod cli;
 pub mod config;
 pub mod engine;
 pub mod filter;
+pub mod hooks;
 pub mod http;
 pub mod js;
 pub mod mail;

@@ -6,6 +6,7 @@ mod restore;
 mod routes;
 
 use std::net::{SocketAddr, TcpListener};
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -23,6 +24,7 @@ use crate::bus::{Bus, BusOptions};
 use crate::config::Config;
 use crate::engine::events::EventKind;
 use crate::engine::{Engine, EngineOptions};
+use crate::hooks::{HookOptions, Scripts};
 use crate::http::middleware::{Cors, Edge, EdgeOptions};
 use crate::http::rate::RateLimits;
 use crate::store::{Store, StoreOptions, migrations};
@@ -39,6 +41,7 @@ pub struct Running {
     pub addr: SocketAddr,
     pub engine: Engine,
     clients: Clients,
+    scripts: Scripts,
     stop: CancellationToken,
     log_task: tokio::task::JoinHandle<()>,
     handle: ServerHandle,
@@ -67,6 +70,7 @@ impl Running {
         if !self.engine.mailer().drain(MAILS).await {
             tracing::warn!("mails that were still on their way are lost");
         }
+        self.scripts.stop().await;
         self.stop.cancel();
         let _ = self.log_task.await;
         self.engine.store().close().await;
@@ -131,6 +135,9 @@ pub async fn start(config: &Config, listener: TcpListener) -> anyhow::Result<Run
         public: routes::Public::of(config),
     };
     let stop = CancellationToken::new();
+    let scripts = Scripts::start(&engine, hook_options(config, &engine).await?, stop.clone())
+        .await
+        .context("no thread for hook scripts")?;
     sweep(engine.bus().clone(), stop.clone());
     let (log, log_task) = RequestLog::start(engine.clone(), stop.clone());
     tokio::spawn(
@@ -166,11 +173,30 @@ pub async fn start(config: &Config, listener: TcpListener) -> anyhow::Result<Run
         addr,
         engine,
         clients,
+        scripts,
         stop,
         log_task,
         handle,
         task: tokio::spawn(server),
     })
+}
+
+async fn hook_options(config: &Config, engine: &Engine) -> anyhow::Result<HookOptions> {
+    let mut conn = engine.store().read().await?;
+    let hooks = config.hooks.clone();
+    Ok(HookOptions {
+        hooks_dir: absolute(&hooks.dir),
+        modules_dir: absolute(&hooks.modules_dir),
+        migrations_dir: absolute(&hooks.migrations_dir),
+        budget: hooks.timeout,
+        growth_bytes_max: hooks.growth_bytes_max,
+        top_level_only: migrations::was_made_by_pocketbase(&mut conn).await?,
+    })
+}
+
+/// Scripts require files by absolute paths.
+fn absolute(path: &Path) -> PathBuf {
+    std::path::absolute(path).unwrap_or_else(|_| path.to_owned())
 }
 
 fn sweep(bus: Bus, stop: CancellationToken) {

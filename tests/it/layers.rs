@@ -30,9 +30,15 @@ const EDGES: &[(&str, &[&str])] = &[
         ],
     ),
     (
+        "hooks",
+        &[
+            "base", "filter", "bus", "blob", "mail", "js", "model", "store", "engine", "http", "api",
+        ],
+    ),
+    (
         "server",
         &[
-            "base", "config", "bus", "blob", "model", "store", "engine", "http", "api",
+            "base", "config", "bus", "blob", "model", "store", "engine", "http", "api", "hooks",
         ],
     ),
     (
@@ -54,7 +60,7 @@ const EDGES: &[(&str, &[&str])] = &[
 /// Who alone may use a library; others are everybody's.
 const LIBRARIES: &[(&str, &[&str])] = &[
     ("sqlx", &["store"]),
-    ("actix_web", &["http", "api", "server", "cli"]),
+    ("actix_web", &["http", "api", "hooks", "server", "cli"]),
     ("actix_files", &["server"]),
     ("actix_multipart", &["http"]),
     ("utoipa", &["api"]),
@@ -69,7 +75,8 @@ const LIBRARIES: &[(&str, &[&str])] = &[
     ("aes_gcm", &["base"]),
     ("image", &["blob"]),
     ("lettre", &["mail"]),
-    ("boa_engine", &["js"]),
+    ("boa_engine", &["js", "hooks"]),
+    ("boa_gc", &["js", "hooks"]),
     ("boa_runtime", &["js"]),
     ("oxc", &["js"]),
     ("webrtc", &[]),

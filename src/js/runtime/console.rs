@@ -3,7 +3,7 @@
 use boa_engine::{Context, JsValue};
 
 /// The arguments of a `console` function as one line.
-pub(crate) fn format_values(values: &[JsValue], context: &mut Context) -> String {
+pub fn format_values(values: &[JsValue], context: &mut Context) -> String {
     let texts: Vec<_> = values
         .iter()
         .map(|value| match value.as_string() {
@@ -15,6 +15,6 @@ pub(crate) fn format_values(values: &[JsValue], context: &mut Context) -> String
 }
 
 /// A value as one would write it in a script.
-pub(crate) fn inspect(value: &JsValue, _context: &mut Context) -> String {
+pub fn inspect(value: &JsValue, _context: &mut Context) -> String {
     value.display().to_string()
 }
