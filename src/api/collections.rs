@@ -165,7 +165,7 @@ pub(super) async fn create_collection(
     let mut state = OneCollection(Some(Arc::clone(&draft)));
     tap.run(&mut state, async |state: &mut OneCollection| {
         let draft = Collection::clone(&*state.taken()?);
-        let saved = engine.save_collection(draft).await?;
+        let saved = engine.save_collection(draft, None).await?;
         state.0 = Some(Arc::clone(&saved));
         answer(&caller, &saved)
     })
@@ -194,12 +194,17 @@ pub(super) async fn update_collection(
     let tap = Tap::new(&engine, &request, &caller, kind, Some(original));
     let mut state = OneCollection(None);
     if tap.is_on() {
-        let draft = engine.draft_collection_change(&id, &body)?;
+        let draft = Engine::draft_collection_change(original, &body)?;
         state.0 = Some(Arc::new(draft));
     }
     tap.run(&mut state, async |state: &mut OneCollection| {
         let saved = match &state.0 {
-            Some(draft) => engine.save_collection(Collection::clone(draft)).await?,
+            Some(draft) => {
+                let original = Some(Arc::clone(original));
+                engine
+                    .save_collection(Collection::clone(draft), original)
+                    .await?
+            }
             // Nobody sees the change before it is made: it can build on the collection as it is by then.
             None => engine.update_collection(&id, body).await?,
         };

@@ -22,7 +22,7 @@ impl Engine {
         body: Map<String, Json>,
     ) -> Result<Arc<Collection>, Error> {
         let draft = Self::draft_collection(&body)?;
-        self.save_collection(draft).await
+        self.save_collection(draft, None).await
     }
 
     /// A new collection from a request body, not checked and not saved.
@@ -43,33 +43,34 @@ impl Engine {
     /// A stored collection with a request body laid over, not checked and not saved.
     ///
     /// # Errors
-    /// `NotFound`, `BadRequest` for a body that cannot be read.
+    /// `BadRequest` for a body that cannot be read.
     pub fn draft_collection_change(
-        &self,
-        id_or_name: &str,
+        original: &Collection,
         body: &Map<String, Json>,
     ) -> Result<Collection, Error> {
-        let schema = self.schema();
-        let original = schema.find(id_or_name).ok_or_else(Error::not_found)?;
-        let mut draft = Collection::clone(original);
+        let mut draft = original.clone();
         draft.apply_json(body).map_err(unreadable)?;
         Ok(draft)
     }
 
-    /// Saves a collection: a change of the one that has its id, or a new one.
+    /// Saves a collection: a change of `original` as it is by then, or a new one.
     ///
     /// # Errors
-    /// `Validation` by member, `BadRequest` when the database refuses a part, or what a hook refused.
-    pub async fn save_collection(&self, draft: Collection) -> Result<Arc<Collection>, Error> {
+    /// `Validation` by member, `BadRequest` when the database refuses a part, or what a hook refused; `NotFound` when the
+    /// original is gone.
+    pub async fn save_collection(
+        &self,
+        draft: Collection,
+        original: Option<Arc<Collection>>,
+    ) -> Result<Arc<Collection>, Error> {
         let engine = self.clone();
         self.store()
             .write_exclusive(move |tx| {
                 Box::pin(async move {
-                    let original = tx.schema().by_id(&draft.id).cloned();
-                    let verb = if original.is_some() {
-                        "update"
-                    } else {
-                        "create"
+                    let verb = if original.is_some() { "update" } else { "create" };
+                    let original = match original {
+                        Some(original) => Some(delete::find(tx, &original.id)?),
+                        None => None,
                     };
                     engine
                         .save_collection_in(tx, draft, original, true)
@@ -95,8 +96,7 @@ impl Engine {
             .write_exclusive(move |tx| {
                 Box::pin(async move {
                     let original = delete::find(tx, &id_or_name)?;
-                    let mut draft = Collection::clone(&original);
-                    draft.apply_json(&body).map_err(unreadable)?;
+                    let draft = Self::draft_collection_change(&original, &body)?;
                     engine
                         .save_collection_in(tx, draft, Some(original), true)
                         .await
