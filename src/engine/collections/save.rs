@@ -67,7 +67,11 @@ impl Engine {
         self.store()
             .write_exclusive(move |tx| {
                 Box::pin(async move {
-                    let verb = if original.is_some() { "update" } else { "create" };
+                    let verb = if original.is_some() {
+                        "update"
+                    } else {
+                        "create"
+                    };
                     let original = match original {
                         Some(original) => Some(delete::find(tx, &original.id)?),
                         None => None,
