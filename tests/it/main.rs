@@ -13,5 +13,6 @@ mod api;
 mod cli;
 mod engine;
 mod layers;
+mod live;
 mod store;
 mod support;
