@@ -176,6 +176,15 @@ impl Engine {
 
 /// Says in the log that a mail was not sent, without content and address.
 pub(super) fn log_failure(what: &'static str, record: &Record, error: &mail::Error) {
+    if let mail::Error::Refused(reason) = error {
+        tracing::warn!(
+            mail.kind = what,
+            record.id = record.id(),
+            reason,
+            "a handler refused a mail"
+        );
+        return;
+    }
     tracing::error!(
         mail.kind = what,
         collection.name = record.collection().name,

@@ -131,10 +131,6 @@ pub async fn open(config: &Config) -> anyhow::Result<Engine> {
 pub async fn start(config: &Config, listener: TcpListener) -> anyhow::Result<Running> {
     let engine = open(config).await?;
     restore::clean(&config.dir);
-    engine
-        .announce(EventKind::Bootstrap, &[])
-        .await
-        .context("a handler keeps the server from starting")?;
     let addr = listener.local_addr()?;
     let clients = Clients::default();
     engine.register_hook(Arc::new(Dispatcher::start(engine.clone(), clients.clone())));
@@ -152,6 +148,10 @@ pub async fn start(config: &Config, listener: TcpListener) -> anyhow::Result<Run
     let scripts = Scripts::start(&engine, hook_options(config, &engine).await?, stop.clone())
         .await
         .context("no thread for hook scripts")?;
+    engine
+        .announce(EventKind::Bootstrap, &[])
+        .await
+        .context("a handler keeps the server from starting")?;
     sweep(engine.bus().clone(), stop.clone());
     let (log, log_task) = RequestLog::start(engine.clone(), stop.clone());
     tokio::spawn(
