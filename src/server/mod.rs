@@ -23,6 +23,7 @@ use crate::base::clock::Clock;
 use crate::blob::{Storage, Thumbs};
 use crate::bus::{Bus, BusOptions, LogLimits, QueueLimits};
 use crate::config::Config;
+use crate::engine::events::EventKind;
 use crate::engine::{Engine, EngineOptions};
 use crate::hooks::{HookOptions, Scripts};
 use crate::http::middleware::{Cors, Edge, EdgeOptions};
@@ -53,6 +54,19 @@ pub struct Running {
 impl Running {
     /// Stops accepting, lets open requests end for a moment, and closes the database.
     pub async fn stop(self) {
+        self.end(false).await;
+    }
+
+    /// As [`Running::stop`], to be started again.
+    pub(super) async fn pause(self) {
+        self.end(true).await;
+    }
+
+    async fn end(self, is_restart: bool) {
+        let slots = [("is_restart", is_restart.into())];
+        if let Err(error) = self.engine.announce(EventKind::Terminate, &slots).await {
+            tracing::warn!(%error, "a handler of the server's end failed");
+        }
         self.clients.end();
         self.live.end();
         self.handle.stop(true).await;
@@ -134,6 +148,10 @@ pub async fn start(config: &Config, listener: TcpListener) -> anyhow::Result<Run
     let scripts = open_scripts(config, &engine, stop.clone()).await?;
     scripts.migrate_up().await?;
     scripts.load().await;
+    engine
+        .announce(EventKind::Bootstrap, &[])
+        .await
+        .context("a handler keeps the server from starting")?;
     sweep(engine.bus().clone(), stop.clone());
     let (log, log_task) = RequestLog::start(engine.clone(), stop.clone());
     tokio::spawn(
@@ -161,6 +179,10 @@ pub async fn start(config: &Config, listener: TcpListener) -> anyhow::Result<Run
     .listen(listener)?
     .run();
     let handle = server.handle();
+    engine
+        .announce(EventKind::Serve, &[])
+        .await
+        .context("a handler keeps the server from serving")?;
     Ok(Running {
         addr,
         engine,
