@@ -18,6 +18,7 @@
 //! | `writes` | scripts in the write chains of records and collections |
 //! | `router` | routes of scripts |
 //! | `topics`, `crons` | subscriptions and scheduled jobs |
+//! | `gate`, `serve`, `router`, `keep` | requests: middlewares and routes of scripts, and what they keep about one |
 //! | `globals`, `prelude/` | what scripts can use: natives in Rust, and the classes above them in JavaScript |
 //!
 //! Invariants: a failing script harms only itself; an event is handled by one version of a script; a script waits for the
@@ -25,15 +26,19 @@
 
 mod call;
 mod crons;
+mod encode;
 mod event;
 mod failure;
 mod files;
+mod gate;
 mod globals;
+mod keep;
 mod names;
 mod operate;
 mod record;
 mod registry;
 mod router;
+mod serve;
 mod session;
 mod topics;
 mod world;
@@ -49,6 +54,7 @@ use tokio_util::sync::CancellationToken;
 
 use self::call::ScriptHandler;
 use self::files::ScriptFile;
+pub use self::gate::Gate;
 use self::registry::{Published, Script};
 use self::topics::Topics;
 use self::world::World;

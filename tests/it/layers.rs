@@ -32,7 +32,8 @@ const EDGES: &[(&str, &[&str])] = &[
     (
         "hooks",
         &[
-            "base", "filter", "bus", "blob", "mail", "js", "model", "store", "engine", "http", "api",
+            "base", "filter", "bus", "blob", "mail", "js", "model", "store", "engine", "http",
+            "api",
         ],
     ),
     (
