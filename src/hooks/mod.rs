@@ -19,6 +19,7 @@
 //! | `router` | routes of scripts |
 //! | `migrations`, `automigrate` | scripts that change the database once; writing them |
 //! | `topics`, `crons` | subscriptions and scheduled jobs |
+//! | `gate`, `serve`, `router`, `keep` | requests: middlewares and routes of scripts, and what they keep about one |
 //! | `globals`, `prelude/` | what scripts can use: natives in Rust, and the classes above them in JavaScript |
 //!
 //! Invariants: a failing script harms only itself; an event is handled by one version of a script; a script waits for the
@@ -27,16 +28,20 @@
 mod automigrate;
 mod call;
 mod crons;
+mod encode;
 mod event;
 mod failure;
 mod files;
+mod gate;
 mod globals;
+mod keep;
 mod migrations;
 mod names;
 mod operate;
 mod record;
 mod registry;
 mod router;
+mod serve;
 mod session;
 mod topics;
 mod world;
@@ -52,6 +57,7 @@ use tokio_util::sync::CancellationToken;
 
 use self::call::ScriptHandler;
 use self::files::ScriptFile;
+pub use self::gate::Gate;
 use self::registry::{Published, Script};
 use self::topics::Topics;
 use self::world::World;

@@ -25,7 +25,7 @@ use crate::bus::{Bus, BusOptions, LogLimits, QueueLimits};
 use crate::config::Config;
 use crate::engine::events::EventKind;
 use crate::engine::{Engine, EngineOptions};
-use crate::hooks::{HookOptions, Scripts};
+use crate::hooks::{Gate, HookOptions, Scripts};
 use crate::http::middleware::{Cors, Edge, EdgeOptions};
 use crate::http::rate::RateLimits;
 use crate::live::{Live, LiveOptions, StreamLimits};
@@ -164,9 +164,11 @@ pub async fn start(config: &Config, listener: TcpListener) -> anyhow::Result<Run
         cors: Cors::new(&config.origins),
         activity: Some(Arc::new(log)),
     });
+    let gate = Gate::new(scripts.clone());
     let server = HttpServer::new(move || {
         let shared = shared.clone();
         App::new()
+            .wrap(gate.clone())
             .wrap(edge.clone())
             .configure(move |app| routes::mount(app, &shared))
     })

@@ -30,7 +30,7 @@ async fn migrations_run_once_in_the_order_of_their_names() {
         )
         .start()
         .await;
-    let texts = app.guest().column("notes", "text").await;
+    let texts = app.guest().column("notes", "text", &[]).await;
     assert_eq!(texts, json!(["first", "second"]));
     app.restart().await;
     assert_eq!(app.guest().count("notes").await, 2);
@@ -54,6 +54,9 @@ async fn a_change_over_the_api_is_written_as_a_migration_that_makes_it_again() {
         .file(&format!("pb_migrations/{name}"), &text)
         .start()
         .await;
-    let made = other.guest().create("things", json!({"name": "a", "count": 1})).await;
+    let made = other
+        .guest()
+        .create("things", json!({"name": "a", "count": 1}))
+        .await;
     assert_eq!((&made["name"], &made["count"]), (&json!("a"), &json!(1)));
 }
