@@ -45,33 +45,8 @@ struct RawGlobal {
     /// Log for people instead of JSON, and more of it.
     #[arg(long, global = true, env = "ROTUNDA_DEV")]
     dev: bool,
-    /// Folder of hook scripts; accepted for PocketBase's sake, scripts do not run yet.
-    #[arg(
-        long = "hooksDir",
-        alias = "hooks-dir",
-        global = true,
-        value_name = "DIR"
-    )]
-    hooks_dir: Option<PathBuf>,
-    /// Reload hook scripts when they change; accepted, without effect yet.
-    #[arg(long = "hooksWatch", alias = "hooks-watch", global = true, num_args = 0..=1, default_missing_value = "true", value_name = "BOOL")]
-    hooks_watch: Option<bool>,
-    /// Script runtimes; accepted, without effect yet.
-    #[arg(
-        long = "hooksPool",
-        alias = "hooks-pool",
-        global = true,
-        value_name = "N"
-    )]
-    hooks_pool: Option<u32>,
-    /// Folder of JavaScript migrations; accepted, they do not run yet.
-    #[arg(
-        long = "migrationsDir",
-        alias = "migrations-dir",
-        global = true,
-        value_name = "DIR"
-    )]
-    migrations_dir: Option<PathBuf>,
+    #[command(flatten)]
+    hooks: RawHooks,
     /// Write a migration file when collections change; accepted, without effect yet.
     #[arg(long, global = true, num_args = 0..=1, default_missing_value = "true", value_name = "BOOL")]
     automigrate: Option<bool>,
@@ -88,6 +63,83 @@ struct RawGlobal {
     #[arg(long = "indexFallback", alias = "index-fallback", global = true, env = "ROTUNDA_INDEX_FALLBACK",
         default_value_t = true, num_args = 0..=1, default_missing_value = "true", action = clap::ArgAction::Set, value_name = "BOOL")]
     index_fallback: bool,
+}
+
+/// Bounds of live events.
+#[derive(Args, Debug)]
+struct RawLive {
+    /// Events that a topic keeps for clients that come back.
+    #[arg(long = "topicLogEvents", alias = "topic-log-events", env = "ROTUNDA_TOPIC_LOG_EVENTS",
+        default_value_t = 1_000, value_parser = clap::value_parser!(u32).range(1..=100_000), value_name = "N")]
+    topic_log_events: u32,
+    /// Seconds for which a topic keeps them.
+    #[arg(long = "topicLogSeconds", alias = "topic-log-seconds", env = "ROTUNDA_TOPIC_LOG_SECONDS",
+        default_value_t = 600, value_parser = clap::value_parser!(u32).range(1..=86_400), value_name = "S")]
+    topic_log_s: u32,
+    /// Events that may wait for a slow client before it is cut off.
+    #[arg(long = "streamQueue", alias = "stream-queue", env = "ROTUNDA_STREAM_QUEUE",
+        default_value_t = 1_024, value_parser = clap::value_parser!(u32).range(16..=100_000), value_name = "N")]
+    stream_queue: u32,
+    /// Event streams of topics and users that may be open.
+    #[arg(long = "streamsMax", alias = "streams-max", env = "ROTUNDA_STREAMS_MAX",
+        default_value_t = 50_000, value_parser = clap::value_parser!(u32).range(1..=1_000_000), value_name = "N")]
+    streams_max: u32,
+    /// Event streams of one user or, for guests, of one address.
+    #[arg(long = "streamsPerClient", alias = "streams-per-client", env = "ROTUNDA_STREAMS_PER_CLIENT",
+        default_value_t = 5_000, value_parser = clap::value_parser!(u32).range(1..=1_000_000), value_name = "N")]
+    streams_per_client: u32,
+}
+
+#[derive(Args, Debug)]
+struct RawHooks {
+    /// Folder of hook scripts; default: `pb_hooks` beside the data directory.
+    #[arg(
+        long = "hooksDir",
+        alias = "hooks-dir",
+        global = true,
+        env = "ROTUNDA_HOOKS_DIR",
+        value_name = "DIR"
+    )]
+    hooks_dir: Option<PathBuf>,
+    /// Folder of the modules that scripts share; default: `pb_modules` beside the data directory.
+    #[arg(
+        long = "modulesDir",
+        alias = "modules-dir",
+        global = true,
+        env = "ROTUNDA_MODULES_DIR",
+        value_name = "DIR"
+    )]
+    modules_dir: Option<PathBuf>,
+    /// Reload scripts when their files change.
+    #[arg(long = "hooksWatch", alias = "hooks-watch", global = true, env = "ROTUNDA_HOOKS_WATCH",
+        default_value_t = true, num_args = 0..=1, default_missing_value = "true", action = clap::ArgAction::Set, value_name = "BOOL")]
+    hooks_watch: bool,
+    /// Accepted for PocketBase's sake: all scripts share one thread.
+    #[arg(
+        long = "hooksPool",
+        alias = "hooks-pool",
+        global = true,
+        env = "ROTUNDA_HOOKS_POOL",
+        value_name = "N"
+    )]
+    hooks_pool: Option<u32>,
+    /// Seconds of script time that one handler call may take.
+    #[arg(long = "hookTimeout", alias = "hook-timeout", global = true, env = "ROTUNDA_HOOK_TIMEOUT",
+        default_value_t = 5, value_parser = clap::value_parser!(u64).range(1..=600), value_name = "S")]
+    hook_timeout_s: u64,
+    /// Mebibytes by which the process may grow during one handler call.
+    #[arg(long = "hookMemory", alias = "hook-memory", global = true, env = "ROTUNDA_HOOK_MEMORY",
+        default_value_t = 512, value_parser = clap::value_parser!(u64).range(16..=65_536), value_name = "MIB")]
+    hook_memory_mib: u64,
+    /// Folder of JavaScript migrations; default: `pb_migrations` beside the data directory.
+    #[arg(
+        long = "migrationsDir",
+        alias = "migrations-dir",
+        global = true,
+        env = "ROTUNDA_MIGRATIONS_DIR",
+        value_name = "DIR"
+    )]
+    migrations_dir: Option<PathBuf>,
 }
 
 #[derive(Debug, Subcommand)]
@@ -114,6 +166,8 @@ enum RawCommand {
         /// Threads that serve requests; default: one per core.
         #[arg(long, env = "ROTUNDA_WORKERS", value_parser = clap::value_parser!(u16).range(1..=1024), value_name = "N")]
         workers: Option<u16>,
+        #[command(flatten)]
+        live: RawLive,
     },
     /// Manage superusers.
     #[command(subcommand)]
@@ -166,6 +220,58 @@ pub struct Config {
     pub public_dir: PathBuf,
     pub index_fallback: bool,
     pub dev: bool,
+    /// Events that a topic keeps for clients that come back, and for how long.
+    pub topic_log_events: usize,
+    pub topic_log_age: Duration,
+    /// Events that may wait for a slow client.
+    pub stream_queue: usize,
+    /// Event streams that may be open, in all and of one client.
+    pub streams_max: usize,
+    pub streams_per_client_max: usize,
+    pub hooks: HooksConfig,
+}
+
+/// Where scripts are, and their bounds.
+#[derive(Clone, Debug)]
+pub struct HooksConfig {
+    pub dir: PathBuf,
+    pub modules_dir: PathBuf,
+    pub migrations_dir: PathBuf,
+    /// Reload scripts when their files change.
+    pub watch: bool,
+    /// The script time of one handler call.
+    pub timeout: Duration,
+    /// By how much the process may grow during one handler call, in bytes.
+    pub growth_bytes_max: u64,
+}
+
+impl HooksConfig {
+    fn beside(dir: &Path) -> Self {
+        Self {
+            dir: beside(dir, "pb_hooks"),
+            modules_dir: beside(dir, "pb_modules"),
+            migrations_dir: beside(dir, "pb_migrations"),
+            watch: true,
+            timeout: Duration::from_secs(5),
+            growth_bytes_max: 512 << 20,
+        }
+    }
+
+    fn apply(&mut self, raw: RawHooks) {
+        let paths = [
+            (&mut self.dir, raw.hooks_dir),
+            (&mut self.modules_dir, raw.modules_dir),
+            (&mut self.migrations_dir, raw.migrations_dir),
+        ];
+        for (path, given) in paths {
+            if let Some(given) = given {
+                *path = given;
+            }
+        }
+        self.watch = raw.hooks_watch;
+        self.timeout = Duration::from_secs(raw.hook_timeout_s);
+        self.growth_bytes_max = raw.hook_memory_mib << 20;
+    }
 }
 
 impl Config {
@@ -175,6 +281,7 @@ impl Config {
         let dir = dir.into();
         Self {
             public_dir: beside(&dir, "pb_public"),
+            hooks: HooksConfig::beside(&dir),
             dir,
             query_timeout: Duration::from_secs(30),
             encryption_key: None,
@@ -182,6 +289,11 @@ impl Config {
             workers: cores(),
             index_fallback: true,
             dev: false,
+            topic_log_events: 1_000,
+            topic_log_age: Duration::from_secs(600),
+            stream_queue: 1_024,
+            streams_max: 50_000,
+            streams_per_client_max: 5_000,
         }
     }
 }
@@ -200,6 +312,7 @@ pub fn parse(
     config.encryption_key = encryption_key(&global.encryption_env)?;
     config.index_fallback = global.index_fallback;
     config.dev = global.dev;
+    config.hooks.apply(global.hooks);
     if let Some(public_dir) = global.public_dir {
         config.public_dir = public_dir;
     }
@@ -208,7 +321,13 @@ pub fn parse(
             http,
             origins,
             workers,
+            live,
         } => {
+            config.topic_log_events = live.topic_log_events as usize;
+            config.topic_log_age = Duration::from_secs(u64::from(live.topic_log_s));
+            config.stream_queue = live.stream_queue as usize;
+            config.streams_max = live.streams_max as usize;
+            config.streams_per_client_max = live.streams_per_client as usize;
             config.origins = origins;
             if let Some(workers) = workers {
                 config.workers = usize::from(workers);

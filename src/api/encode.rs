@@ -6,7 +6,7 @@ use serde_json::{Value as Json, json as value};
 
 use crate::base::json;
 use crate::engine::Enriched;
-use crate::engine::records::Page;
+use crate::engine::records::Found;
 use crate::filter::fields::FieldPicker;
 use crate::http::ApiError;
 use crate::http::json as response;
@@ -15,7 +15,7 @@ use crate::http::json as response;
 ///
 /// # Errors
 /// 400 for a malformed `fields` text.
-pub(super) fn page(page: &Page, fields: &str) -> Result<HttpResponse, ApiError> {
+pub(super) fn page(page: &Found, fields: &str) -> Result<HttpResponse, ApiError> {
     let mut out = Vec::with_capacity(256 + 512 * page.items.len());
     out.extend_from_slice(b"{\"items\":[");
     let picker = picker(fields)?;

@@ -2,10 +2,13 @@
 
 use actix_web::web::{Data, Path, ServiceConfig};
 use actix_web::{HttpRequest, HttpResponse, web};
+use serde_json::Value as Json;
 
 use super::records::limit;
+use super::tap::{Carried, Tap};
 use crate::base::json;
 use crate::blob::{ThumbSize, Thumbs, is_thumbable};
+use crate::engine::events::EventKind;
 use crate::engine::{Engine, context};
 use crate::http::json as response;
 use crate::http::rate::RateLimits;
@@ -32,6 +35,7 @@ pub(super) fn configure(config: &mut ServiceConfig) {
 pub(super) async fn file_token(
     engine: Data<Engine>,
     caller: Caller,
+    request: HttpRequest,
 ) -> Result<HttpResponse, ApiError> {
     let record = caller.require_auth()?;
     let token = engine.sign_token(
@@ -40,10 +44,19 @@ pub(super) async fn file_token(
         None,
         crate::engine::auth::TokenClaims::new(),
     )?;
-    let mut out = b"{\"token\":".to_vec();
-    json::write_str(&mut out, &token);
-    out.push(b'}');
-    Ok(response::ok(out))
+    let kind = EventKind::FileTokenRequest;
+    let tap = Tap::new(&engine, &request, &caller, kind, Some(record.collection()));
+    let mut state = Carried::default().with("token", token);
+    if tap.is_on() {
+        state.record = Some(Record::clone(record));
+    }
+    tap.run(&mut state, async |state: &mut Carried| {
+        let mut out = b"{\"token\":".to_vec();
+        json::write_str(&mut out, &state.text("token"));
+        out.push(b'}');
+        Ok(response::ok(out))
+    })
+    .await
 }
 
 /// A record's file, or a thumb of it.
@@ -89,7 +102,20 @@ pub(super) async fn download_file(
             Some(thumb) => thumb,
             None => (original, name),
         };
-    download::serve(&request, engine.files(), &key, &served_name).await
+    let kind = EventKind::FileDownloadRequest;
+    let tap = Tap::new(&engine, &request, &caller, kind, Some(&collection));
+    if !tap.is_on() {
+        return download::serve(&request, engine.files(), &key, &served_name).await;
+    }
+    let mut state = Carried::new(Some(record.clone()))
+        .with("field", Json::Object(field.to_json()))
+        .with("served_path", key)
+        .with("served_name", served_name);
+    tap.run(&mut state, async |state: &mut Carried| {
+        let (key, name) = (state.text("served_path"), state.text("served_name"));
+        download::serve(&request, engine.files(), &key, &name).await
+    })
+    .await
 }
 
 fn file_field<'a>(record: &'a Record, name: &str) -> Option<&'a Field> {

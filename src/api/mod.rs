@@ -15,10 +15,12 @@ pub mod record_auth;
 pub mod record_auth_email_change;
 pub mod record_auth_otp;
 pub mod record_auth_password_reset;
+mod record_auth_response;
 pub mod record_auth_verification;
 pub mod records;
 pub mod settings;
 pub mod sql;
+mod tap;
 
 use actix_web::web::ServiceConfig;
 

@@ -1,6 +1,5 @@
 //! Sign-in routes of auth collections: auth-methods, auth-with-password, auth-refresh, impersonate.
 
-use actix_web::http::header::{HeaderValue, USER_AGENT};
 use actix_web::web::{Data, Path, Payload, ServiceConfig};
 use actix_web::{HttpRequest, HttpResponse, web};
 use base64::Engine as _;
@@ -11,14 +10,16 @@ use sha2::{Digest, Sha256};
 use std::sync::Arc;
 
 use super::encode;
+use super::record_auth_response::auth_response;
 use super::records::limit;
+use super::tap::{Carried, Tap};
 use crate::base::code::{BODY_INVALID, BODY_UNREADABLE};
 use crate::base::id::random_string;
-use crate::base::{json, token};
-use crate::engine::auth::{Origin, PasswordSignIn, providers};
+use crate::base::token;
+use crate::engine::auth::{PasswordSignIn, providers};
+use crate::engine::events::EventKind;
 use crate::engine::{Engine, context};
 use crate::http::body;
-use crate::http::json as response;
 use crate::http::rate::RateLimits;
 use crate::http::{ApiError, BodyLimit, Caller};
 use crate::model::{AuthOptions, Collection, FieldError, FieldErrors, OAuth2Provider, Record};
@@ -275,12 +276,29 @@ pub(super) async fn auth_with_password(
         .info
         .in_context(context::PASSWORD_AUTH)
         .with_body(body);
-    match engine.password_record(&collection, &form).await? {
-        Some(record) => {
-            auth_response(&engine, &request, &caller, record, Some("password"), None).await
-        }
-        None => Err(ApiError::bad_request("Failed to authenticate.")),
+    let kind = EventKind::RecordAuthWithPasswordRequest;
+    let tap = Tap::new(&engine, &request, &caller, kind, Some(&collection));
+    let found = engine.identified_record(&collection, &form).await?;
+    let mut state = Carried::new(found).with("password", form.password);
+    if tap.is_on() {
+        state = state
+            .with("identity", form.identity)
+            .with("identity_field", form.identity_field);
     }
+    tap.run(&mut state, async |state: &mut Carried| {
+        let password = state.text("password");
+        match engine
+            .check_password(state.record.take(), &password)
+            .await?
+        {
+            Some(record) => {
+                state.after = tap.is_on().then(|| Arc::new(record.clone()));
+                auth_response(&engine, &request, &caller, record, Some("password"), None).await
+            }
+            None => Err(ApiError::bad_request("Failed to authenticate.")),
+        }
+    })
+    .await
 }
 
 fn sign_in_form(
@@ -366,13 +384,20 @@ pub(super) async fn auth_refresh(
         &collection,
         &["authRefresh"],
     )?;
-    let record = Record::clone(auth);
-    // A token that was made not to be refreshed is given back as it is.
-    let sent = caller.token.as_deref().unwrap_or("");
-    let refreshable = token::peek_unverified(sent)
-        .is_some_and(|claims| claims.get("refreshable") == Some(&Json::Bool(true)));
-    let kept = (!refreshable).then(|| sent.to_owned());
-    auth_response(&engine, &request, &caller, record, None, kept).await
+    let kind = EventKind::RecordAuthRefreshRequest;
+    let tap = Tap::new(&engine, &request, &caller, kind, Some(&collection));
+    let mut state = Carried::new(Some(Record::clone(auth)));
+    tap.run(&mut state, async |state: &mut Carried| {
+        let record = state.take_record()?;
+        state.after = tap.is_on().then(|| Arc::new(record.clone()));
+        // A token that was made not to be refreshed is given back as it is.
+        let sent = caller.token.as_deref().unwrap_or("");
+        let refreshable = token::peek_unverified(sent)
+            .is_some_and(|claims| claims.get("refreshable") == Some(&Json::Bool(true)));
+        let kept = (!refreshable).then(|| sent.to_owned());
+        auth_response(&engine, &request, &caller, record, None, kept).await
+    })
+    .await
 }
 
 /// A token for another record, that cannot be refreshed. For superusers.
@@ -420,80 +445,4 @@ pub(super) async fn impersonate(
     }
     let token = engine.sign_static_auth_token(&record, (duration > 0).then_some(duration))?;
     auth_response(&engine, &request, &caller, record, None, Some(token)).await
-}
-
-/// `{"record":..,"token":..}` for a record that may sign in; `method` is the way it did, for second factors.
-pub(super) async fn auth_response(
-    engine: &Engine,
-    request: &HttpRequest,
-    caller: &Caller,
-    record: Record,
-    method: Option<&str>,
-    token: Option<String>,
-) -> Result<HttpResponse, ApiError> {
-    let settings = engine.settings();
-    if record.collection().is_superusers() && !settings.superuser_ip_allowed(&caller.ip) {
-        return Err(ApiError::forbidden(""));
-    }
-    if !engine.may_sign_in(&record, &caller.info).await? {
-        return Err(ApiError::forbidden(
-            "The request doesn't satisfy the collection requirements to authenticate.",
-        ));
-    }
-    if let Some(method) = method {
-        let mfa_id = match caller.info.query("mfaId") {
-            "" => caller
-                .info
-                .body
-                .get("mfaId")
-                .and_then(Json::as_str)
-                .unwrap_or(""),
-            id => id,
-        };
-        if let Some(pending) = engine
-            .second_factor(&record, &caller.info, method, mfa_id)
-            .await?
-        {
-            let mut out = b"{\"mfaId\":".to_vec();
-            json::write_str(&mut out, &pending);
-            out.push(b'}');
-            return Ok(response::response(
-                actix_web::http::StatusCode::UNAUTHORIZED,
-                out,
-            ));
-        }
-    }
-    let token = match token {
-        Some(token) => token,
-        None => engine.sign_auth_token(&record)?,
-    };
-    let mut info = caller.info.clone();
-    info.auth = Some(Arc::new(record.clone()));
-    let mut item = engine.show(record, &info, info.query("expand")).await?;
-    item.show_email = true;
-    if let (Some(_), Some(record)) = (method, &info.auth) {
-        let user_agent = request.headers().get(USER_AGENT);
-        let origin = Origin {
-            ip: &caller.ip,
-            user_agent: &String::from_utf8_lossy(
-                user_agent.map_or(b"".as_slice(), HeaderValue::as_bytes),
-            ),
-        };
-        engine.note_sign_in(record, origin).await;
-    }
-    let mut out = b"{\"record\":".to_vec();
-    item.write_json(&mut out);
-    out.extend_from_slice(b",\"token\":");
-    json::write_str(&mut out, &token);
-    out.push(b'}');
-    match encode::picker(info.query("fields"))? {
-        None => Ok(response::ok(out)),
-        Some(picker) => {
-            let whole = serde_json::from_slice(&out)
-                .map_err(|_| ApiError::internal("the answer is not JSON"))?;
-            let mut picked = Vec::with_capacity(out.len());
-            json::write_value(&mut picked, &picker.pick(whole));
-            Ok(response::ok(picked))
-        }
-    }
 }

@@ -6,12 +6,14 @@ use actix_web::{HttpRequest, HttpResponse, web};
 use super::body::Texts;
 use super::record_auth::{BODY_BYTES_MAX, auth_collection};
 use super::records::limit;
+use super::tap::{Carried, Tap};
 use crate::engine::Engine;
 use crate::engine::auth::EmailChange;
+use crate::engine::events::EventKind;
 use crate::http::json as response;
 use crate::http::rate::RateLimits;
 use crate::http::{ApiError, BodyLimit, Caller};
-use crate::model::Collection;
+use crate::model::{Collection, Record};
 
 pub(super) fn configure(config: &mut ServiceConfig) {
     config
@@ -62,10 +64,19 @@ pub(super) async fn request_email_change(
     limit(&engine, &limits, &caller, &request, &collection, &tags)?;
     refuse_superusers(&collection)?;
     let body = Texts::read(&request, payload, BodyLimit(BODY_BYTES_MAX)).await?;
-    engine
-        .request_email_change(record, &body.text("newEmail")?)
-        .await?;
-    Ok(response::no_content())
+    let new_email = body.text("newEmail")?;
+    engine.check_new_email(record, &new_email).await?;
+    let kind = EventKind::RecordRequestEmailChangeRequest;
+    let tap = Tap::new(&engine, &request, &caller, kind, Some(&collection));
+    let mut state = Carried::new(Some(Record::clone(record))).with("new_email", new_email);
+    tap.run(&mut state, async |state: &mut Carried| {
+        let record = state.take_record()?;
+        engine
+            .send_email_change(&record, &state.text("new_email"))
+            .await?;
+        Ok(response::no_content())
+    })
+    .await
 }
 
 /// Sets the address that a mail's token names; the password is needed too. All tokens of the record end.
@@ -90,6 +101,16 @@ pub(super) async fn confirm_email_change(
         token: body.text("token")?,
         password: body.text("password")?,
     };
-    engine.confirm_email_change(&collection, &form).await?;
-    Ok(response::no_content())
+    let (record, new_email) = engine.check_email_change(&collection, &form).await?;
+    let kind = EventKind::RecordConfirmEmailChangeRequest;
+    let tap = Tap::new(&engine, &request, &caller, kind, Some(&collection));
+    let mut state = Carried::new(Some(record)).with("new_email", new_email);
+    tap.run(&mut state, async |state: &mut Carried| {
+        let record = state.take_record()?;
+        engine
+            .finish_email_change(&form, record, state.text("new_email"))
+            .await?;
+        Ok(response::no_content())
+    })
+    .await
 }

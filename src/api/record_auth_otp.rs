@@ -1,15 +1,20 @@
 //! Sign-in with a one-time password: request-otp, auth-with-otp.
 
+use std::sync::Arc;
+
 use actix_web::web::{Data, Path, Payload, ServiceConfig};
 use actix_web::{HttpRequest, HttpResponse, web};
 use serde::Serialize;
 
 use super::body::Texts;
 use super::encode;
-use super::record_auth::{BODY_BYTES_MAX, auth_collection, auth_options, auth_response};
+use super::record_auth::{BODY_BYTES_MAX, auth_collection, auth_options};
+use super::record_auth_response::auth_response;
 use super::records::limit;
+use super::tap::{Carried, Tap};
 use crate::base::Code;
-use crate::engine::auth::OtpSignIn;
+use crate::engine::auth::{OtpAttempt, OtpSignIn, new_otp};
+use crate::engine::events::{EventKind, Slot};
 use crate::engine::{Engine, context};
 use crate::http::rate::RateLimits;
 use crate::http::{ApiError, BodyLimit, Caller};
@@ -65,10 +70,18 @@ pub(super) async fn request_otp(
     limit(&engine, &limits, &caller, &request, &collection, &tags)?;
     require_otps(&collection)?;
     let body = Texts::read(&request, payload, BodyLimit(BODY_BYTES_MAX)).await?;
-    let otp_id = engine
-        .request_otp(&collection, &body.text("email")?)
+    let kind = EventKind::RecordRequestOtpRequest;
+    let tap = Tap::new(&engine, &request, &caller, kind, Some(&collection));
+    let receiver = engine
+        .otp_receiver(&collection, &body.text("email")?)
         .await?;
-    encode::picked(&OtpRequested { otp_id }, caller.info.query("fields"))
+    let mut state = Carried::new(receiver).with("password", new_otp(&collection));
+    tap.run(&mut state, async |state: &mut Carried| {
+        let receiver = state.record.clone();
+        let otp_id = engine.issue_otp(receiver, state.text("password")).await?;
+        encode::picked(&OtpRequested { otp_id }, caller.info.query("fields"))
+    })
+    .await
 }
 
 /// Signs in with a one-time password, which is used up by it.
@@ -106,6 +119,20 @@ pub(super) async fn auth_with_otp(
                 "Too many attempts, please try again later with a new OTP.",
             )
         })?;
-    let record = engine.redeem_otp(attempt, &form.password).await?;
-    auth_response(&engine, &request, &caller, record, Some("otp"), None).await
+    engine.check_otp(&attempt, &form.password).await?;
+    let kind = EventKind::RecordAuthWithOtpRequest;
+    let tap = Tap::new(&engine, &request, &caller, kind, Some(&collection));
+    let OtpAttempt { otp, record } = attempt;
+    let mut state = Carried::new(Some(record)).with_slot("otp", Slot::Record(Box::new(otp)));
+    tap.run(&mut state, async |state: &mut Carried| {
+        let record = state.take_record()?;
+        let Some(Slot::Record(otp)) = state.slot("otp").cloned() else {
+            return Err(ApiError::internal("an event lost its one-time password"));
+        };
+        let attempt = OtpAttempt { otp: *otp, record };
+        let record = engine.use_otp(attempt).await?;
+        state.after = tap.is_on().then(|| Arc::new(record.clone()));
+        auth_response(&engine, &request, &caller, record, Some("otp"), None).await
+    })
+    .await
 }

@@ -6,8 +6,10 @@ use actix_web::{HttpRequest, HttpResponse, web};
 use super::body::Texts;
 use super::record_auth::{BODY_BYTES_MAX, auth_collection, auth_options};
 use super::records::limit;
+use super::tap::{Carried, Tap};
 use crate::engine::Engine;
 use crate::engine::auth::PasswordReset;
+use crate::engine::events::EventKind;
 use crate::http::json as response;
 use crate::http::rate::RateLimits;
 use crate::http::{ApiError, BodyLimit, Caller};
@@ -46,10 +48,22 @@ pub(super) async fn request_password_reset(
         ));
     }
     let body = Texts::read(&request, payload, BodyLimit(BODY_BYTES_MAX)).await?;
-    engine
-        .request_password_reset(&collection, &body.text("email")?)
+    let receiver = engine
+        .password_reset_receiver(&collection, &body.text("email")?)
         .await?;
-    Ok(response::no_content())
+    let Some(record) = receiver else {
+        return Ok(response::no_content());
+    };
+    let kind = EventKind::RecordRequestPasswordResetRequest;
+    let tap = Tap::new(&engine, &request, &caller, kind, Some(&collection));
+    tap.run(
+        &mut Carried::new(Some(record)),
+        async |state: &mut Carried| {
+            engine.send_password_reset(state.take_record()?);
+            Ok(response::no_content())
+        },
+    )
+    .await
 }
 
 /// Sets the new password for the record of a mail's token, whose tokens all end.
@@ -74,6 +88,16 @@ pub(super) async fn confirm_password_reset(
         password: body.text("password")?,
         password_confirm: body.text("passwordConfirm")?,
     };
-    engine.confirm_password_reset(&collection, &form).await?;
-    Ok(response::no_content())
+    let record = engine.check_password_reset(&collection, &form).await?;
+    let kind = EventKind::RecordConfirmPasswordResetRequest;
+    let tap = Tap::new(&engine, &request, &caller, kind, Some(&collection));
+    tap.run(
+        &mut Carried::new(Some(record)),
+        async |state: &mut Carried| {
+            let record = state.take_record()?;
+            engine.finish_password_reset(&form, record).await?;
+            Ok(response::no_content())
+        },
+    )
+    .await
 }

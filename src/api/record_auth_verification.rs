@@ -6,7 +6,9 @@ use actix_web::{HttpRequest, HttpResponse, web};
 use super::body::Texts;
 use super::record_auth::{BODY_BYTES_MAX, auth_collection};
 use super::records::limit;
+use super::tap::{Carried, Tap};
 use crate::engine::Engine;
+use crate::engine::events::EventKind;
 use crate::http::json as response;
 use crate::http::rate::RateLimits;
 use crate::http::{ApiError, BodyLimit, Caller};
@@ -51,10 +53,22 @@ pub(super) async fn request_verification(
     limit(&engine, &limits, &caller, &request, &collection, &tags)?;
     refuse_superusers(&collection)?;
     let body = Texts::read(&request, payload, BodyLimit(BODY_BYTES_MAX)).await?;
-    engine
-        .request_verification(&collection, &body.text("email")?)
+    let receiver = engine
+        .verification_receiver(&collection, &body.text("email")?)
         .await?;
-    Ok(response::no_content())
+    let Some(record) = receiver else {
+        return Ok(response::no_content());
+    };
+    let kind = EventKind::RecordRequestVerificationRequest;
+    let tap = Tap::new(&engine, &request, &caller, kind, Some(&collection));
+    tap.run(
+        &mut Carried::new(Some(record)),
+        async |state: &mut Carried| {
+            engine.send_verification(state.take_record()?);
+            Ok(response::no_content())
+        },
+    )
+    .await
 }
 
 /// Marks the record of a mail's token as verified.
@@ -75,8 +89,17 @@ pub(super) async fn confirm_verification(
     limit(&engine, &limits, &caller, &request, &collection, &tags)?;
     refuse_superusers(&collection)?;
     let body = Texts::read(&request, payload, BodyLimit(BODY_BYTES_MAX)).await?;
-    engine
-        .confirm_verification(&collection, &body.text("token")?)
-        .await?;
-    Ok(response::no_content())
+    let token = body.text("token")?;
+    let record = engine.check_verification(&collection, &token).await?;
+    let kind = EventKind::RecordConfirmVerificationRequest;
+    let tap = Tap::new(&engine, &request, &caller, kind, Some(&collection));
+    tap.run(
+        &mut Carried::new(Some(record)),
+        async |state: &mut Carried| {
+            let record = state.take_record()?;
+            engine.finish_verification(&token, record).await?;
+            Ok(response::no_content())
+        },
+    )
+    .await
 }

@@ -1,19 +1,23 @@
 //! `/api/collections/{collection}/records`: list, view, create, update, delete.
 
+use std::sync::Arc;
+
 use actix_web::web::{Data, Path, Payload, ServiceConfig};
 use actix_web::{HttpRequest, HttpResponse, web};
 
 use tokio::io::AsyncReadExt;
 
 use super::encode;
+use super::tap::Tap;
 use crate::blob::{mime, name};
-use crate::engine::Engine;
-use crate::engine::records::{Input, ListParams};
+use crate::engine::events::EventKind;
+use crate::engine::records::{Found, Input, ListParams, Viewing, Writing};
+use crate::engine::{Engine, Link, RequestInfo};
 use crate::filter::fields::FieldPicker;
 use crate::http::body::{self, BodyData, UploadedFile};
 use crate::http::rate::{RateLimits, Subject};
 use crate::http::{ApiError, BodyLimit, Caller, Paging, Query};
-use crate::model::{Collection, FieldKind, Upload, UploadSource};
+use crate::model::{Collection, FieldKind, Record, Upload, UploadSource};
 
 pub(super) fn configure(config: &mut ServiceConfig) {
     config
@@ -80,10 +84,16 @@ pub(super) async fn list_records(
     let collection = engine.collection(&path)?;
     limit(&engine, &limits, &caller, &request, &collection, &["list"])?;
     let params = list_params(&request, &caller)?;
-    let page = engine
-        .list_records(&caller.info, &collection, &params)
-        .await?;
-    encode::page(&page, caller.info.query("fields"))
+    let kind = EventKind::RecordsListRequest;
+    let tap = Tap::new(&engine, &request, &caller, kind, Some(&collection));
+    let mut found = engine.find_page(&caller.info, &collection, &params).await?;
+    tap.run(&mut found, async |found: &mut Found| {
+        engine
+            .enrich_page(found, &caller.info, &params.expand)
+            .await?;
+        encode::page(found, caller.info.query("fields"))
+    })
+    .await
 }
 
 pub(super) fn list_params(request: &HttpRequest, caller: &Caller) -> Result<ListParams, ApiError> {
@@ -115,10 +125,16 @@ pub(super) async fn view_record(
     let (collection, id) = path.into_inner();
     let collection = engine.collection(&collection)?;
     limit(&engine, &limits, &caller, &request, &collection, &["view"])?;
-    let record = engine
-        .view_record(&caller.info, &collection, &id, caller.info.query("expand"))
-        .await?;
-    encode::one(&record, caller.info.query("fields"))
+    let kind = EventKind::RecordViewRequest;
+    let tap = Tap::new(&engine, &request, &caller, kind, Some(&collection));
+    let record = engine.find_viewable(&caller.info, &collection, &id).await?;
+    tap.run(&mut Viewing::from(record), async |viewing: &mut Viewing| {
+        let record = viewing.record.take().ok_or_else(lost)?;
+        let (response, shown) = answer(&engine, &caller.info, record).await?;
+        viewing.shown = Some(shown);
+        Ok(response)
+    })
+    .await
 }
 
 /// Creates a record under the create rule.
@@ -147,10 +163,21 @@ pub(super) async fn create_record(
     }
     let input = read_input(&request, payload, &collection).await?;
     check_fields(&caller)?;
-    let record = engine
-        .create_record(&caller.info, &collection, input)
+    let kind = EventKind::RecordCreateRequest;
+    let tap = Tap::new(&engine, &request, &caller, kind, Some(&collection));
+    let mut link = Link::Pool(&engine);
+    let draft = engine
+        .draft_create(&mut link, &caller.info, &collection, input)
         .await?;
-    answer(&engine, &caller, record).await
+    let info = draft.request.clone();
+    tap.run(&mut Writing::from(draft), async |writing: &mut Writing| {
+        let draft = writing.draft.take().ok_or_else(lost)?;
+        let record = engine.save_draft(draft).await?;
+        let (response, saved) = answer(&engine, &info, record).await?;
+        writing.saved = Some(saved);
+        Ok(response)
+    })
+    .await
 }
 
 /// Updates a record under the update rule.
@@ -180,10 +207,36 @@ pub(super) async fn update_record(
     }
     let input = read_input(&request, payload, &collection).await?;
     check_fields(&caller)?;
-    let record = engine
-        .update_record(&caller.info, &collection, &id, input)
-        .await?;
-    answer(&engine, &caller, record).await
+    let kind = EventKind::RecordUpdateRequest;
+    let tap = Tap::new(&engine, &request, &caller, kind, Some(&collection));
+    let mut writing = Writing::default();
+    let mut info = caller.info.clone();
+    let mut input = Some(input);
+    if tap.is_on() {
+        let mut link = Link::Pool(&engine);
+        let input = input.take().unwrap_or_default();
+        let draft = engine
+            .draft_update(&mut link, &caller.info, &collection, &id, input)
+            .await?;
+        info = draft.request.clone();
+        writing.draft = Some(draft);
+    }
+    tap.run(&mut writing, async |writing: &mut Writing| {
+        let record = match (writing.draft.take(), input) {
+            (Some(draft), _) => engine.save_draft(draft).await?,
+            // Nobody sees the record before it is saved: the update can happen inside the transaction as a whole.
+            (None, Some(input)) => {
+                engine
+                    .update_record(&caller.info, &collection, &id, input)
+                    .await?
+            }
+            (None, None) => return Err(lost()),
+        };
+        let (response, saved) = answer(&engine, &info, record).await?;
+        writing.saved = Some(saved);
+        Ok(response)
+    })
+    .await
 }
 
 /// Deletes a record under the delete rule.
@@ -210,8 +263,28 @@ pub(super) async fn delete_record(
             &["delete"],
         )?;
     }
-    engine.delete_record(&caller.info, &collection, &id).await?;
-    Ok(HttpResponse::NoContent().finish())
+    let kind = EventKind::RecordDeleteRequest;
+    let tap = Tap::new(&engine, &request, &caller, kind, Some(&collection));
+    let mut deleting = Viewing::default();
+    if tap.is_on() {
+        let mut link = Link::Pool(&engine);
+        let found = engine
+            .find_deletable(&mut link, &caller.info, &collection, &id)
+            .await?;
+        deleting.record = Some(found);
+    }
+    tap.run(&mut deleting, async |deleting: &mut Viewing| {
+        match deleting.record.clone() {
+            Some(record) => engine.delete_found(record, caller.info.clone()).await?,
+            None => engine.delete_record(&caller.info, &collection, &id).await?,
+        }
+        Ok(HttpResponse::NoContent().finish())
+    })
+    .await
+}
+
+fn lost() -> ApiError {
+    ApiError::internal("an event lost its record")
 }
 
 /// A malformed `fields` must be refused before anything is written.
@@ -219,15 +292,15 @@ fn check_fields(caller: &Caller) -> Result<Option<FieldPicker>, ApiError> {
     encode::picker(caller.info.query("fields"))
 }
 
+/// The record as its reader sees it, with the record itself.
 async fn answer(
     engine: &Engine,
-    caller: &Caller,
-    record: crate::model::Record,
-) -> Result<HttpResponse, ApiError> {
-    let shown = engine
-        .show(record, &caller.info, caller.info.query("expand"))
-        .await?;
-    encode::one(&shown, caller.info.query("fields"))
+    info: &RequestInfo,
+    record: Record,
+) -> Result<(HttpResponse, Arc<Record>), ApiError> {
+    let shown = engine.show(record, info, info.query("expand")).await?;
+    let response = encode::one(&shown, info.query("fields"))?;
+    Ok((response, shown.record))
 }
 
 /// Room for a body beside its files, as in PocketBase.

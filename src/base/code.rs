@@ -46,6 +46,27 @@ pub enum Code {
 }
 
 impl Code {
+    /// The code that fits a status best; refusals without a code of their own are bad requests.
+    #[must_use]
+    pub const fn of_status(status: u16) -> Self {
+        match status {
+            401 => Self::Unauthorized,
+            403 => Self::Forbidden,
+            // A wrong method is answered as an unknown path is.
+            404 | 405 => Self::NotFound,
+            408 => Self::Timeout,
+            409 => Self::Conflict,
+            412 => Self::PreconditionFailed,
+            413 => Self::TooLarge,
+            415 => Self::UnsupportedMedia,
+            416 => Self::RangeNotSatisfiable,
+            429 => Self::TooManyRequests,
+            503 => Self::Unavailable,
+            0..500 => Self::BadRequest,
+            _ => Self::Internal,
+        }
+    }
+
     /// The HTTP status.
     pub const fn status(self) -> u16 {
         self.row().0

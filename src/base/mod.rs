@@ -10,6 +10,7 @@ pub mod json;
 pub mod password;
 pub mod text;
 pub mod token;
+pub mod within;
 
 pub use clock::Clock;
 pub use code::Code;

@@ -3,8 +3,9 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use super::records::Input;
-use super::{Engine, Enriched, Error, RequestInfo};
+use super::events::{Event, EventKind, Handler, Outcome, RequestParts, Tapped, tapped};
+use super::records::{Draft, Input, Viewing, Writing};
+use super::{Engine, Enriched, Error, Link, RequestInfo};
 use crate::model::{Collection, Record};
 use crate::store::search::Condition;
 use crate::store::{self, Tx, records};
@@ -22,7 +23,6 @@ pub enum BatchAction {
 }
 
 /// One request of a batch.
-#[derive(Debug)]
 pub struct BatchItem {
     pub action: BatchAction,
     pub collection: Arc<Collection>,
@@ -30,6 +30,16 @@ pub struct BatchItem {
     pub request: RequestInfo,
     /// The submitted fields and files; a delete has none.
     pub input: Input,
+    /// The request as those who take part in it see it, if anybody may.
+    pub parts: Option<RequestParts>,
+}
+
+/// What one request of a batch answers.
+#[derive(Debug)]
+pub struct BatchAnswer {
+    pub outcome: Outcome<Option<Enriched>>,
+    /// Headers that somebody who took part has set.
+    pub headers: Vec<(String, String)>,
 }
 
 /// Why a batch wrote nothing.
@@ -69,7 +79,7 @@ impl Engine {
         &self,
         items: Vec<BatchItem>,
         limit: Duration,
-    ) -> Result<Vec<Option<Enriched>>, BatchError> {
+    ) -> Result<Vec<BatchAnswer>, BatchError> {
         let engine = self.clone();
         self.store()
             .write(move |tx| {
@@ -95,12 +105,13 @@ impl Engine {
             .await
     }
 
-    async fn write_item(&self, tx: &mut Tx, item: BatchItem) -> Result<Option<Enriched>, Error> {
+    async fn write_item(&self, tx: &mut Tx, item: BatchItem) -> Result<BatchAnswer, Error> {
         let BatchItem {
             action,
             collection,
             mut request,
             input,
+            parts,
         } = item;
         // The collection may have changed since the request was read.
         let collection = tx
@@ -119,22 +130,99 @@ impl Engine {
             }
             other => other,
         };
-        let record = match action {
+        let kind = match action {
+            BatchAction::Create | BatchAction::Upsert(_) => EventKind::RecordCreateRequest,
+            BatchAction::Update(_) => EventKind::RecordUpdateRequest,
+            BatchAction::Delete(_) => EventKind::RecordDeleteRequest,
+        };
+        let handlers = self.interceptors().handlers(kind, Some(&collection));
+        let info = request.clone();
+        let event = || {
+            Event::new(kind, Some(Arc::clone(&collection))).in_request(RequestParts {
+                info,
+                ..parts.unwrap_or_default()
+            })
+        };
+        let tapped = match action {
+            BatchAction::Delete(id) => {
+                let mut link = Link::Tx(tx);
+                let found = self
+                    .find_deletable(&mut link, &request, &collection, &id)
+                    .await?;
+                self.delete_tapped(tx, &handlers, event, found, request)
+                    .await
+            }
             BatchAction::Create | BatchAction::Upsert(_) => {
-                self.create_record_in(tx, &request, &collection, input)
-                    .await?
+                let mut link = Link::Tx(tx);
+                let draft = self
+                    .draft_create(&mut link, &request, &collection, input)
+                    .await?;
+                self.write_tapped(tx, &handlers, event, draft).await
             }
             BatchAction::Update(id) => {
-                self.update_record_in(tx, &request, &collection, &id, input)
-                    .await?
-            }
-            BatchAction::Delete(id) => {
-                self.delete_record_in(tx, &request, &collection, &id)
+                let mut link = Link::Tx(tx);
+                let draft = self
+                    .draft_update(&mut link, &request, &collection, &id, input)
                     .await?;
-                return Ok(None);
+                self.write_tapped(tx, &handlers, event, draft).await
             }
         };
-        self.enrich_written(tx, record, &request).await.map(Some)
+        Ok(BatchAnswer {
+            outcome: tapped.result?,
+            headers: tapped.headers,
+        })
+    }
+
+    async fn write_tapped(
+        &self,
+        tx: &mut Tx,
+        handlers: &[Arc<dyn Handler>],
+        event: impl FnOnce() -> Event + Send,
+        draft: Draft,
+    ) -> Tapped<Option<Enriched>> {
+        let mut writing = Writing::from(draft);
+        tapped(
+            handlers,
+            event,
+            Some(tx),
+            &mut writing,
+            async |writing: &mut Writing, tx: Option<&mut Tx>| {
+                let (Some(draft), Some(tx)) = (writing.draft.take(), tx) else {
+                    return Err(lost());
+                };
+                let request = draft.request.clone();
+                let record = self.save_draft_in(tx, draft).await?;
+                let shown = self.enrich_written(tx, record, &request).await?;
+                writing.saved = Some(Arc::clone(&shown.record));
+                Ok(Some(shown))
+            },
+        )
+        .await
+    }
+
+    async fn delete_tapped(
+        &self,
+        tx: &mut Tx,
+        handlers: &[Arc<dyn Handler>],
+        event: impl FnOnce() -> Event + Send,
+        found: Record,
+        request: RequestInfo,
+    ) -> Tapped<Option<Enriched>> {
+        let mut deleting = Viewing::from(found);
+        tapped(
+            handlers,
+            event,
+            Some(tx),
+            &mut deleting,
+            async |deleting: &mut Viewing, tx: Option<&mut Tx>| {
+                let (Some(record), Some(tx)) = (deleting.record.clone(), tx) else {
+                    return Err(lost());
+                };
+                self.delete_found_in(tx, record, request).await?;
+                Ok(None)
+            },
+        )
+        .await
     }
 
     /// The record as the answer shows it: as it is now, not as later requests leave it.
@@ -146,11 +234,15 @@ impl Engine {
     ) -> Result<Enriched, Error> {
         let schema = Arc::clone(tx.schema());
         let expand = request.query("expand");
-        self.enrich(tx, &schema, vec![record], request, expand)
+        self.enrich(&mut Link::Tx(tx), &schema, vec![record], request, expand)
             .await?
             .pop()
             .ok_or_else(|| Error::Internal("the saved record is gone".to_owned(), None))
     }
+}
+
+fn lost() -> Error {
+    Error::Internal("an event lost its record".to_owned(), None)
 }
 
 async fn resolve_upsert(
@@ -245,6 +337,7 @@ mod tests {
                     body: body.as_object().unwrap().clone(),
                     uploads: Vec::new(),
                 },
+                parts: None,
             }
         }
 
@@ -264,6 +357,13 @@ mod tests {
 
     const A: &str = "aaaaaaaaaaaaaaa";
     const B: &str = "bbbbbbbbbbbbbbb";
+
+    fn record(answer: &BatchAnswer) -> Option<&Enriched> {
+        match &answer.outcome {
+            Outcome::Done(record) => record.as_ref(),
+            other => panic!("{other:?}"),
+        }
+    }
 
     #[tokio::test]
     async fn later_requests_see_what_earlier_ones_wrote() {
@@ -287,12 +387,12 @@ mod tests {
         let written = f.engine.write_batch(items, LONG).await.unwrap();
         let titles: Vec<Option<String>> = written
             .iter()
-            .map(|one| one.as_ref().map(|one| one.record.text("title").to_owned()))
+            .map(|one| record(one).map(|one| one.record.text("title").to_owned()))
             .collect();
         let expected = [Some("new"), Some("changed"), Some("b"), None];
         assert_eq!(titles, expected.map(|title| title.map(str::to_owned)));
         let mut shown = Vec::new();
-        written[2].as_ref().unwrap().write_json(&mut shown);
+        record(&written[2]).unwrap().write_json(&mut shown);
         let shown: Json = serde_json::from_slice(&shown).unwrap();
         assert_eq!(shown["expand"]["next"]["title"], "changed");
         assert_eq!(

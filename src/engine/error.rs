@@ -1,11 +1,15 @@
 //! What an engine operation can answer instead of its result.
 
+use std::sync::Arc;
+
+use serde_json::{Map, Value as Json};
+
 use crate::base::code::Code;
 use crate::model::FieldErrors;
 use crate::store;
 
 /// A refused or failed operation. The message of every variant but `Internal` is meant for the client.
-#[derive(Debug, thiserror::Error)]
+#[derive(Clone, Debug, thiserror::Error)]
 pub enum Error {
     /// The input is refused as a whole; an empty text stands for the default text.
     #[error("{0}")]
@@ -28,12 +32,41 @@ pub enum Error {
     /// A bounded queue is full.
     #[error("{0}")]
     Busy(String),
+    /// An answer that a script or module chose: status (400 to 599), text and the members of `data`.
+    #[error("{message}")]
+    Custom {
+        status: u16,
+        message: String,
+        data: Map<String, Json>,
+        #[source]
+        cause: Option<Cause>,
+    },
     /// Something broke; the text is for the log.
     #[error("{0}")]
-    Internal(
-        String,
-        #[source] Option<Box<dyn std::error::Error + Send + Sync>>,
-    ),
+    Internal(String, #[source] Option<Cause>),
+}
+
+/// What lies behind an error, for the log. Shared, so that whoever is told of the error can be told all of it.
+#[derive(Clone, Debug)]
+pub struct Cause(Arc<dyn std::error::Error + Send + Sync>);
+
+impl Cause {
+    #[must_use]
+    pub fn new(cause: impl Into<Box<dyn std::error::Error + Send + Sync>>) -> Self {
+        Self(cause.into().into())
+    }
+}
+
+impl std::fmt::Display for Cause {
+    fn fmt(&self, out: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        self.0.fmt(out)
+    }
+}
+
+impl std::error::Error for Cause {
+    fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
+        self.0.source()
+    }
 }
 
 impl Error {
@@ -58,7 +91,7 @@ impl Error {
         message: impl Into<String>,
         cause: impl std::error::Error + Send + Sync + 'static,
     ) -> Self {
-        Self::Internal(message.into(), Some(Box::new(cause)))
+        Self::Internal(message.into(), Some(Cause::new(cause)))
     }
 
     /// Field errors under a message such as "Failed to create record".
@@ -79,6 +112,7 @@ impl Error {
             Self::Forbidden(_) => Code::Forbidden,
             Self::NotFound(_) => Code::NotFound,
             Self::Busy(_) => Code::Unavailable,
+            Self::Custom { status, .. } => Code::of_status(*status),
             Self::Internal(..) => Code::Internal,
         }
     }

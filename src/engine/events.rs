@@ -9,8 +9,9 @@
 //!                    Step::Done <- resume <- second handler ... Step::Done <- resume
 //! ```
 //!
-//! An event moves by value, so that a handler may live on another thread; the driver stays where it was called, so that a
-//! default action need not be `Send`.
+//! [`Chain`] is that way; [`run`] walks it with the default action as a closure; [`tapped`] is for places whose event
+//! carries what the action works on. An event moves by value, so that a handler may live on another thread; the driver
+//! stays where it was called, so that a default action need not be `Send`.
 
 use std::sync::Arc;
 
@@ -20,9 +21,15 @@ use futures_util::future::BoxFuture;
 use serde_json::Value as Json;
 
 use super::{Error, RequestInfo};
+use crate::base::within;
 use crate::mail::Mail;
 use crate::model::{Collection, Record};
 use crate::store::Tx;
+
+mod tapped;
+
+pub use crate::base::within::{WITHIN, Within};
+pub use tapped::{Outcome, Slots, Tapped, tapped};
 
 /// What happens. The names are those of PocketBase's event hooks without their `on`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -92,6 +99,35 @@ pub enum EventKind {
     RecordConfirmEmailChangeRequest,
     /// Slot `batch` (`[{method, url, headers, body}]`).
     BatchRequest,
+    /// Writes of records: slot `record`. They come from the chain of [`super::hooks`], inside the transaction.
+    RecordValidate,
+    RecordCreate,
+    RecordCreateExecute,
+    RecordUpdate,
+    RecordUpdateExecute,
+    RecordDelete,
+    RecordDeleteExecute,
+    /// After the commit, or after the failure with slot `error`.
+    RecordAfterCreateSuccess,
+    RecordAfterCreateError,
+    RecordAfterUpdateSuccess,
+    RecordAfterUpdateError,
+    RecordAfterDeleteSuccess,
+    RecordAfterDeleteError,
+    /// Changes of collections: slot `collection`. They come from the chain of [`super::collections::hooks`].
+    CollectionValidate,
+    CollectionCreate,
+    CollectionCreateExecute,
+    CollectionUpdate,
+    CollectionUpdateExecute,
+    CollectionDelete,
+    CollectionDeleteExecute,
+    CollectionAfterCreateSuccess,
+    CollectionAfterCreateError,
+    CollectionAfterUpdateSuccess,
+    CollectionAfterUpdateError,
+    CollectionAfterDeleteSuccess,
+    CollectionAfterDeleteError,
 }
 
 /// A value that an event carries under a name.
@@ -243,6 +279,11 @@ pub trait Visit: Send {
 
     /// Gives back the event after [`Step::Next`], with what came of it.
     fn resume(&mut self, event: Event, result: Result<(), Error>);
+
+    /// See [`Chain::within`].
+    fn within(&self) -> Option<Within> {
+        None
+    }
 }
 
 /// A handler of events.
@@ -269,6 +310,12 @@ impl Interceptors {
         self.current.store(Some(Arc::new(interceptor)));
     }
 
+    /// Whether there is an interceptor at all.
+    #[must_use]
+    pub fn is_set(&self) -> bool {
+        self.current.load().is_some()
+    }
+
     /// The handlers that want an event; empty for most.
     #[must_use]
     pub fn handlers(
@@ -283,55 +330,112 @@ impl Interceptors {
     }
 }
 
-/// Leads an event through `handlers` to its default action and back. The action does not run when a handler leaves
-/// without asking for the rest.
+/// Where an event stands, as [`Chain::advance`] tells it.
+#[derive(Debug)]
+pub enum Way {
+    /// All handlers want the rest to run: do it, and bring the event back with [`Chain::back`].
+    Act(Event),
+    /// All handlers are through; the result is what the outermost ended with.
+    End(Event, Result<(), Error>),
+}
+
+/// An event's way through handlers to its default action and back. The action is asked for once at most, and never when
+/// a handler leaves without asking for the rest.
+pub struct Chain<'h> {
+    handlers: &'h [Arc<dyn Handler>],
+    waiting: Vec<Box<dyn Visit>>,
+    /// What to go on with; absent once the end was told.
+    next: Option<Way>,
+    acted: bool,
+}
+
+impl<'h> Chain<'h> {
+    /// Starts an event on its way.
+    #[must_use]
+    pub fn new(handlers: &'h [Arc<dyn Handler>], event: Event) -> Self {
+        Self {
+            handlers,
+            waiting: Vec::with_capacity(handlers.len()),
+            next: Some(Way::Act(event)),
+            acted: false,
+        }
+    }
+
+    /// Goes on until the default action is due or all is done; nothing once the end was told.
+    pub async fn advance(&mut self, mut tx: Option<&mut Tx>) -> Option<Way> {
+        loop {
+            let mut visit = match self.next.take()? {
+                Way::Act(event) => match self.handlers.get(self.waiting.len()) {
+                    Some(handler) => handler.begin(event),
+                    None if self.acted => {
+                        // A handler that asks for the rest a second time does not get it done twice.
+                        self.next = Some(Way::End(event, Ok(())));
+                        continue;
+                    }
+                    None => {
+                        self.acted = true;
+                        return Some(Way::Act(event));
+                    }
+                },
+                Way::End(event, result) => match self.waiting.pop() {
+                    Some(mut visit) => {
+                        visit.resume(event, result);
+                        visit
+                    }
+                    None => return Some(Way::End(event, result)),
+                },
+            };
+            self.next = Some(match visit.step(tx.as_deref_mut()).await {
+                Step::Next(event) => {
+                    self.waiting.push(visit);
+                    Way::Act(event)
+                }
+                Step::Done(event, result) => Way::End(event, result),
+            });
+        }
+    }
+
+    /// Brings the event back from its default action.
+    pub fn back(&mut self, event: Event, result: Result<(), Error>) {
+        self.next = Some(Way::End(event, result));
+    }
+
+    /// What the innermost waiting handler wants known to whoever asks handlers again while its default action runs; to be
+    /// set as [`WITHIN`] around the action.
+    #[must_use]
+    pub fn within(&self) -> Option<Within> {
+        self.waiting.last().and_then(|visit| visit.within())
+    }
+}
+
+/// Leads an event through `handlers` to its default action and back; see [`Chain`].
 ///
 /// # Errors
 /// What the outermost handler ended with, beside the event as it came out.
-pub async fn run<'t, A>(
+pub async fn run<A>(
     handlers: &[Arc<dyn Handler>],
     event: Event,
-    mut tx: Option<&'t mut Tx>,
+    mut tx: Option<&mut Tx>,
     default: A,
 ) -> (Event, Result<(), Error>)
 where
     A: AsyncFnOnce(&mut Event, Option<&mut Tx>) -> Result<(), Error>,
 {
-    enum Way {
-        In(Event),
-        Out(Event, Result<(), Error>),
-    }
-    let mut waiting: Vec<Box<dyn Visit>> = Vec::with_capacity(handlers.len());
+    let mut chain = Chain::new(handlers, event);
     let mut default = Some(default);
-    let mut way = Way::In(event);
     loop {
-        let mut visit = match way {
-            Way::In(mut event) => match handlers.get(waiting.len()) {
-                Some(handler) => handler.begin(event),
-                None => {
-                    // A handler that asks for the rest a second time does not get it done twice.
-                    let result = match default.take() {
-                        Some(default) => default(&mut event, tx.as_deref_mut()).await,
-                        None => Ok(()),
-                    };
-                    way = Way::Out(event, result);
-                    continue;
+        match chain.advance(tx.as_deref_mut()).await {
+            Some(Way::Act(mut event)) => {
+                let mut result = Ok(());
+                if let Some(default) = default.take() {
+                    let action = default(&mut event, tx.as_deref_mut());
+                    let within = chain.within().or_else(within::current);
+                    result = WITHIN.scope(within, action).await;
                 }
-            },
-            Way::Out(event, result) => match waiting.pop() {
-                Some(mut visit) => {
-                    visit.resume(event, result);
-                    visit
-                }
-                None => return (event, result),
-            },
-        };
-        way = match visit.step(tx.as_deref_mut()).await {
-            Step::Next(event) => {
-                waiting.push(visit);
-                Way::In(event)
+                chain.back(event, result);
             }
-            Step::Done(event, result) => Way::Out(event, result),
-        };
+            Some(Way::End(event, result)) => return (event, result),
+            None => unreachable!("a chain ends by telling its end"),
+        }
     }
 }

@@ -5,7 +5,8 @@ use std::sync::Arc;
 
 use futures_util::future::BoxFuture;
 
-use super::{Engine, Error, RequestInfo, context};
+use super::events::{Event, EventKind, Handler, Outcome, RequestParts, Slot, Slots, tapped};
+use super::{Engine, Error, Link, RequestInfo, context};
 use crate::base::json;
 use crate::model::{Collection, ExportView, Field, Record, Schema, WriteExpand};
 use crate::store::search::Condition;
@@ -109,32 +110,33 @@ struct Relation {
 }
 
 impl Engine {
-    /// Resolves flags and expands relations for an answer. Relations that cannot be expanded are left out.
+    /// Resolves flags and expands relations for an answer; those who listen to [`EventKind::RecordEnrich`] take part.
+    /// Relations that cannot be expanded are left out.
     ///
     /// # Errors
-    /// Those of the database.
+    /// Those of the database and of who takes part.
     pub async fn enrich(
         &self,
-        conn: &mut Conn,
+        link: &mut Link<'_>,
         schema: &Schema,
         found: Vec<Record>,
         request: &RequestInfo,
         expand: &str,
     ) -> Result<Vec<Enriched>, Error> {
-        let mut enriched = self.flag(conn, schema, found, request).await?;
+        let mut enriched = self.flag(link, schema, found, request).await?;
         if !expand.is_empty() && !enriched.is_empty() {
             let paths = Paths::parse(expand);
             let request = request.in_context(context::EXPAND);
-            self.expand_level(conn, schema, &mut enriched, &paths, &request, 1)
+            self.expand_level(link, schema, &mut enriched, &paths, &request, 1)
                 .await;
         }
         Ok(enriched)
     }
 
-    /// As [`Engine::enrich`], with a connection from the pool only if one is needed.
+    /// As [`Engine::enrich`], for one record and by the present collections.
     ///
     /// # Errors
-    /// Those of the database.
+    /// As [`Engine::enrich`].
     pub async fn show(
         &self,
         record: Record,
@@ -142,46 +144,59 @@ impl Engine {
         expand: &str,
     ) -> Result<Enriched, Error> {
         let schema = self.schema();
-        let managed = record
-            .collection()
-            .auth
-            .as_ref()
-            .and_then(|auth| auth.manage_rule.as_deref())
-            .is_some_and(|rule| !rule.is_empty());
-        if expand.is_empty() && !managed {
-            return Ok(flagged(record, request, &HashSet::new()));
-        }
-        let mut conn = self.read().await?;
-        self.enrich(&mut conn, &schema, vec![record], request, expand)
-            .await?
-            .pop()
-            .ok_or_else(Error::not_found)
+        self.enrich(
+            &mut Link::Pool(self),
+            &schema,
+            vec![record],
+            request,
+            expand,
+        )
+        .await?
+        .pop()
+        .ok_or_else(Error::not_found)
     }
 
     /// Decides per record whether hidden fields and e-mail addresses show.
     async fn flag(
         &self,
-        conn: &mut Conn,
+        link: &mut Link<'_>,
         schema: &Schema,
         found: Vec<Record>,
         request: &RequestInfo,
     ) -> Result<Vec<Enriched>, Error> {
-        let superuser = request.is_superuser();
-        let managed = if superuser {
+        let Some(collection) = found.first().map(|record| Arc::clone(record.collection())) else {
+            return Ok(Vec::new());
+        };
+        let managed = if request.is_superuser() {
             HashSet::new()
         } else {
-            self.managed(conn, schema, &found, request).await?
+            self.managed(link, schema, &found, request).await?
         };
-        Ok(found
-            .into_iter()
-            .map(|record| flagged(record, request, &managed))
-            .collect())
+        let handlers = self
+            .interceptors()
+            .handlers(EventKind::RecordEnrich, Some(&collection));
+        if handlers.is_empty() {
+            return Ok(found
+                .into_iter()
+                .map(|record| flagged(record, request, &managed))
+                .collect());
+        }
+        let mut enriched = Vec::with_capacity(found.len());
+        for record in found {
+            let one = Flagging {
+                handlers: &handlers,
+                request,
+                managed: &managed,
+            };
+            enriched.push(one.run(link, record).await?);
+        }
+        Ok(enriched)
     }
 
     /// The ids among auth records that the manage rule opens to the caller.
     async fn managed(
         &self,
-        conn: &mut Conn,
+        link: &mut Link<'_>,
         schema: &Schema,
         found: &[Record],
         request: &RequestInfo,
@@ -199,16 +214,19 @@ impl Engine {
         }
         let condition = self.condition(schema, collection, rule, Some(request), true)?;
         let ids: Vec<&str> = found.iter().map(Record::id).collect();
-        Ok(records::matching_ids(conn, collection, &ids, &condition)
-            .await?
-            .into_iter()
-            .collect())
+        let mut conn = link.conn().await?;
+        Ok(
+            records::matching_ids(&mut conn, collection, &ids, &condition)
+                .await?
+                .into_iter()
+                .collect(),
+        )
     }
 
     /// Expands one level of all records; gives whether any path below succeeded.
     fn expand_level<'a>(
         &'a self,
-        conn: &'a mut Conn,
+        link: &'a mut Link<'_>,
         schema: &'a Schema,
         parents: &'a mut [Enriched],
         paths: &'a Paths,
@@ -219,7 +237,7 @@ impl Engine {
             let mut any = false;
             for (name, below) in &paths.0 {
                 match self
-                    .expand_relation(conn, schema, parents, name, below, request, depth)
+                    .expand_relation(link, schema, parents, name, below, request, depth)
                     .await
                 {
                     Ok(done) => any |= done,
@@ -235,7 +253,7 @@ impl Engine {
     #[expect(clippy::too_many_arguments, reason = "the state of one recursion step")]
     async fn expand_relation(
         &self,
-        conn: &mut Conn,
+        link: &mut Link<'_>,
         schema: &Schema,
         parents: &mut [Enriched],
         name: &str,
@@ -243,7 +261,10 @@ impl Engine {
         request: &RequestInfo,
         depth: usize,
     ) -> Result<bool, Error> {
-        let relation = self.relation(conn, schema, parents, name).await?;
+        let relation = {
+            let mut conn = link.conn().await?;
+            self.relation(&mut conn, schema, parents, name).await?
+        };
         let condition = self.rule_condition(
             schema,
             &relation.target,
@@ -261,12 +282,13 @@ impl Engine {
         let found = if wanted.is_empty() || condition == Condition::Never {
             Vec::new()
         } else {
-            records::find_many(conn, &relation.target, &wanted, &condition).await?
+            let mut conn = link.conn().await?;
+            records::find_many(&mut conn, &relation.target, &wanted, &condition).await?
         };
-        let mut found = self.flag(conn, schema, found, request).await?;
+        let mut found = self.flag(link, schema, found, request).await?;
         if !below.0.is_empty() && depth < EXPAND_DEPTH_MAX && !found.is_empty() {
             let any = self
-                .expand_level(conn, schema, &mut found, below, request, depth + 1)
+                .expand_level(link, schema, &mut found, below, request, depth + 1)
                 .await;
             if !any {
                 return Ok(false);
@@ -341,15 +363,105 @@ impl Engine {
     }
 }
 
+/// Enriching records that others take part in.
+struct Flagging<'a> {
+    handlers: &'a [Arc<dyn Handler>],
+    request: &'a RequestInfo,
+    managed: &'a HashSet<String>,
+}
+
+impl Flagging<'_> {
+    /// The record keeps what the handlers did to it. A handler that keeps the default action away leaves the record as a
+    /// stranger sees it.
+    async fn run(&self, link: &mut Link<'_>, record: Record) -> Result<Enriched, Error> {
+        let mut record = Enriching(Some(record));
+        let event = || {
+            let collection = record
+                .0
+                .as_ref()
+                .map(|record| Arc::clone(record.collection()));
+            Event::new(EventKind::RecordEnrich, collection).in_request(RequestParts {
+                info: self.request.clone(),
+                ..RequestParts::default()
+            })
+        };
+        let event = event();
+        let done = tapped(
+            self.handlers,
+            || event,
+            link.tx(),
+            &mut record,
+            async |record: &mut Enriching, _| {
+                let Some(record) = &mut record.0 else {
+                    return Ok(());
+                };
+                let flags = Flags::of(record, self.request, self.managed);
+                if flags.show_hidden {
+                    let collection = Arc::clone(record.collection());
+                    let fields = collection.fields().iter();
+                    record.unhide(fields.map(|field| field.name.as_str()));
+                }
+                if flags.show_email {
+                    record.ignore_email_visibility(true);
+                }
+                Ok(())
+            },
+        )
+        .await;
+        let ran = matches!(done.result?, Outcome::Done(()));
+        let record = record
+            .0
+            .ok_or_else(|| Error::Internal("an event lost its record".to_owned(), None))?;
+        let flags = Flags::of(&record, self.request, self.managed);
+        Ok(Enriched {
+            show_hidden: ran && flags.show_hidden,
+            show_email: ran && flags.show_email,
+            record: Arc::new(record),
+            expand: None,
+        })
+    }
+}
+
+/// The record of an enrich event, but while handlers have it.
+struct Enriching(Option<Record>);
+
+impl Slots for Enriching {
+    fn put(&mut self, event: &mut Event) {
+        if let Some(record) = self.0.take() {
+            event.set("record", Slot::Record(Box::new(record)));
+        }
+    }
+
+    fn take(&mut self, event: &mut Event) {
+        self.0 = event.take_record().or_else(|| self.0.take());
+    }
+}
+
+/// What a reader may see of a record.
+struct Flags {
+    show_hidden: bool,
+    show_email: bool,
+}
+
+impl Flags {
+    fn of(record: &Record, request: &RequestInfo, managed: &HashSet<String>) -> Self {
+        let superuser = request.is_superuser();
+        let own = request.auth.as_ref().is_some_and(|auth| {
+            auth.id() == record.id() && auth.collection().id == record.collection().id
+        });
+        Self {
+            show_hidden: superuser,
+            show_email: superuser || own || managed.contains(record.id()),
+        }
+    }
+}
+
 /// A record with what the caller may see: superusers all of it, others their own e-mail address and those they manage.
 fn flagged(record: Record, request: &RequestInfo, managed: &HashSet<String>) -> Enriched {
-    let superuser = request.is_superuser();
-    let own = request.auth.as_ref().is_some_and(|auth| {
-        auth.id() == record.id() && auth.collection().id == record.collection().id
-    });
+    let flags = Flags::of(&record, request, managed);
     Enriched {
-        show_hidden: superuser,
-        show_email: superuser || own || managed.contains(record.id()),
+        show_hidden: flags.show_hidden,
+        show_email: flags.show_email,
         record: Arc::new(record),
         expand: None,
     }

@@ -1,7 +1,8 @@
 //! The hook chain: how modules and scripts take part in record and collection writes.
 //!
 //! Every write of a record, whoever asks for it, goes through [`Hooks::run`]. Handlers wrap what comes after them, in
-//! priority order, and work inside the write's transaction. `committed` handlers see the write once it counts.
+//! priority order, and work inside the write's transaction. `committed` handlers see the write once it counts; those that
+//! [follow](RecordHook::follows) a write may work after it, and the one who asked for it waits for them.
 
 use std::sync::Arc;
 
@@ -60,8 +61,22 @@ pub struct RecordEvent<'t> {
 pub struct Committed {
     pub op: Op,
     pub record: Arc<Record>,
-    /// The record before an update.
+    /// The record before an update, where somebody [follows](RecordHook::follows) the write.
+    pub original: Option<Arc<Record>>,
     pub request: Option<RequestInfo>,
+}
+
+/// A write that does not count.
+#[derive(Clone)]
+pub struct Failed {
+    pub op: Op,
+    /// The record as it came out of the chain, or as it went in where the chain kept it.
+    pub record: Arc<Record>,
+    /// As [`Committed::original`].
+    pub original: Option<Arc<Record>>,
+    pub request: Option<RequestInfo>,
+    /// What the write ended with, or that its transaction was rolled back.
+    pub error: Arc<Error>,
 }
 
 /// A handler of record writes. Registered once at start, for all collections or some.
@@ -71,9 +86,21 @@ pub trait RecordHook: Send + Sync {
         0
     }
 
-    /// Whether the handler wants this collection's writes.
+    /// Whether the handler wants this collection's writes. Asked for each write: it must be cheap, and a handler whose
+    /// registrations change may answer by those in force.
     fn wants(&self, _collection: &Collection) -> bool {
         true
+    }
+
+    /// Whether clients that are no superusers may set a field through the records API. What they may not is left out of
+    /// the body without a word, so that the stored value stays.
+    fn is_settable(&self, _collection: &Collection, _field: &str) -> bool {
+        true
+    }
+
+    /// Whether the handler wants [`RecordHook::after_success`] or [`RecordHook::failed`] for this collection's writes.
+    fn follows(&self, _collection: &Collection) -> bool {
+        false
     }
 
     /// Wraps a stage; call `next.run(event)` to go on, or leave with an error to undo the write.
@@ -88,6 +115,37 @@ pub trait RecordHook: Send + Sync {
 
     /// Called after the commit, in commit order. Must not wait for anything.
     fn committed(&self, _engine: &Engine, _event: &Committed) {}
+
+    /// Gives work for the time after the commit, which the one who asked for the write waits for before its answer. Called
+    /// inside the transaction; the work is dropped when it does not commit.
+    fn after_success(
+        &self,
+        _engine: &Engine,
+        _event: &Committed,
+    ) -> Option<BoxFuture<'static, ()>> {
+        None
+    }
+
+    /// Gives work for the time after a write has failed or was rolled back with its transaction, which the one who asked
+    /// for the write waits for.
+    fn failed(&self, _engine: &Engine, _event: &Failed) -> Option<BoxFuture<'static, ()>> {
+        None
+    }
+}
+
+/// What those hear who follow a write that was undone with its transaction.
+pub(super) const ROLLED_BACK: &str = "The transaction was rolled back.";
+
+/// Joins the work of several handlers, to be done one after the other.
+pub(super) fn in_turn(mut work: Vec<BoxFuture<'static, ()>>) -> Option<BoxFuture<'static, ()>> {
+    if work.len() < 2 {
+        return work.pop();
+    }
+    Some(Box::pin(async move {
+        for one in work {
+            one.await;
+        }
+    }))
 }
 
 /// The rest of a chain.
@@ -140,6 +198,24 @@ impl Hooks {
             .filter(|handler| handler.wants(collection))
             .cloned()
             .collect()
+    }
+
+    /// Whether every handler lets clients set a field.
+    #[must_use]
+    pub fn let_set(&self, collection: &Collection, field: &str) -> bool {
+        let refuses = |handler: &Arc<dyn RecordHook>| {
+            handler.wants(collection) && !handler.is_settable(collection, field)
+        };
+        !self.handlers.iter().any(refuses)
+    }
+
+    /// The handlers among `handlers` that follow a collection's writes.
+    pub(super) fn followers(
+        handlers: &[Arc<dyn RecordHook>],
+        collection: &Collection,
+    ) -> Vec<Arc<dyn RecordHook>> {
+        let follow = handlers.iter().filter(|hook| hook.follows(collection));
+        follow.cloned().collect()
     }
 
     /// Runs one stage through `handlers`.

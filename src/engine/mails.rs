@@ -3,8 +3,11 @@
 use std::borrow::Cow;
 use std::collections::HashMap;
 use std::future::Future;
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError};
 
+use serde_json::{Value as Json, json};
+
+use super::events::{Event, EventKind, Outcome, Slot, Slots, tapped};
 use super::settings::{MetaConfig, SmtpConfig};
 use super::{Engine, Error};
 use crate::mail::{self, Address, AuthMethod, Mail, Mailer, Route, Smtp, template};
@@ -57,11 +60,33 @@ impl Mails {
 }
 
 impl Engine {
-    /// Sends a mail the way the settings say and waits for it: to the SMTP server, or to a file without one.
+    /// Sends a mail the way the settings say and waits for it: to the SMTP server, or to a file without one. Those who
+    /// listen to [`EventKind::MailerSend`] may change it or keep it from being sent.
     ///
     /// # Errors
-    /// As [`Mailer::send`].
+    /// As [`Mailer::send`]; `Refused` by who takes part.
     pub async fn send_mail(&self, mail: &Mail) -> Result<(), mail::Error> {
+        let handlers = self.interceptors().handlers(EventKind::MailerSend, None);
+        if handlers.is_empty() {
+            return self.deliver(mail).await;
+        }
+        let mut sending = Sending::new(mail.clone());
+        let event = || Event::new(EventKind::MailerSend, None);
+        let sent = tapped(
+            &handlers,
+            event,
+            None,
+            &mut sending,
+            async |sending: &mut Sending, _| {
+                let sent = self.deliver(&sending.mail).await;
+                sending.ended(sent.map(|()| true))
+            },
+        )
+        .await;
+        sending.outcome(sent.result).map(drop)
+    }
+
+    async fn deliver(&self, mail: &Mail) -> Result<(), mail::Error> {
         self.mailer()
             .send(&self.settings().smtp.route(), mail)
             .await
@@ -73,7 +98,8 @@ impl Engine {
         &self.mails().mailer
     }
 
-    /// Sends one of an auth record's mails and waits for it. The record need not be stored.
+    /// Sends one of an auth record's mails and waits for it. The record need not be stored. Gives to which address it
+    /// went; `None` when somebody who takes part kept it.
     ///
     /// # Errors
     /// Those of [`Engine::send_mail`]; `Invalid` when the token cannot be signed.
@@ -81,14 +107,35 @@ impl Engine {
         &self,
         record: &Record,
         letter: Letter<'_>,
-    ) -> Result<(), mail::Error> {
+    ) -> Result<Option<String>, mail::Error> {
         let token = letter
             .token_kind()
             .map(|kind| self.sign_mail_token(record, kind, letter))
             .transpose()
             .map_err(|error| mail::Error::Invalid(error.to_string()))?;
         let mail = compose(&self.settings().meta, record, letter, token.as_deref());
-        self.send_mail(&mail).await
+        let kind = letter.event();
+        let handlers = self
+            .interceptors()
+            .handlers(kind, Some(record.collection()));
+        let mut sending = Sending::new(mail);
+        if !handlers.is_empty() {
+            sending.about = Some((Box::new(record.clone()), letter.meta(token)));
+        }
+        let sent = tapped(
+            &handlers,
+            || Event::new(kind, Some(Arc::clone(record.collection()))),
+            None,
+            &mut sending,
+            async |sending: &mut Sending, _| {
+                let sent = self.send_mail(&sending.mail).await;
+                sending.ended(sent.map(|()| true))
+            },
+        )
+        .await;
+        let sent = sending.outcome(sent.result)?;
+        let receiver = sending.mail.to.into_iter().next();
+        Ok(receiver.filter(|_| sent).map(|to| to.address))
     }
 
     fn sign_mail_token(
@@ -122,6 +169,13 @@ impl Engine {
             .claim(mail, record, self.now().unix_ms())
     }
 
+    /// Whether such a mail was sent a moment ago.
+    pub(super) fn holds_resend(&self, mail: Resend, record: &Record) -> bool {
+        self.mails()
+            .recent
+            .holds(mail, record, self.now().unix_ms())
+    }
+
     /// Lets such a mail be asked for again.
     pub(super) fn release_resend(&self, mail: Resend, record: &Record) {
         self.mails().recent.release(mail, record);
@@ -139,7 +193,83 @@ pub(super) fn log_failure(what: &'static str, record: &Record, error: &mail::Err
     );
 }
 
+/// A mail on its way through an event.
+struct Sending {
+    mail: Mail,
+    /// For mails to auth records: whose, and what went into it.
+    about: Option<(Box<Record>, Json)>,
+    /// How sending ended, in the mailer's words.
+    failed: Option<mail::Error>,
+}
+
+impl Sending {
+    fn new(mail: Mail) -> Self {
+        Self {
+            mail,
+            about: None,
+            failed: None,
+        }
+    }
+
+    /// Keeps an error as it is, for the case that no handler makes another one of it.
+    fn ended(&mut self, sent: Result<bool, mail::Error>) -> Result<bool, Error> {
+        sent.map_err(|error| {
+            let told = Error::bad_request(error.reason());
+            self.failed = Some(error);
+            told
+        })
+    }
+
+    /// Whether the mail was sent.
+    fn outcome(&mut self, outcome: Result<Outcome<bool>, Error>) -> Result<bool, mail::Error> {
+        match outcome {
+            Ok(Outcome::Done(sent)) => Ok(sent),
+            Ok(Outcome::Answered(_) | Outcome::Silent) => Ok(false),
+            Err(error) => Err(self
+                .failed
+                .take()
+                .unwrap_or_else(|| mail::Error::Refused(error.to_string()))),
+        }
+    }
+}
+
+impl Slots for Sending {
+    fn put(&mut self, event: &mut Event) {
+        event.set("mail", Slot::Mail(Box::new(self.mail.clone())));
+        if let Some((record, meta)) = &self.about {
+            event.set("record", Slot::Record(record.clone()));
+            event.set("meta", Slot::Json(meta.clone()));
+        }
+    }
+
+    fn take(&mut self, event: &mut Event) {
+        if let Some(Slot::Mail(mail)) = event.take("mail") {
+            self.mail = *mail;
+        }
+    }
+}
+
 impl<'a> Letter<'a> {
+    fn event(self) -> EventKind {
+        match self {
+            Self::Verification => EventKind::MailerRecordVerificationSend,
+            Self::PasswordReset => EventKind::MailerRecordPasswordResetSend,
+            Self::EmailChange { .. } => EventKind::MailerRecordEmailChangeSend,
+            Self::Otp { .. } => EventKind::MailerRecordOtpSend,
+            Self::AuthAlert { .. } => EventKind::MailerRecordAuthAlertSend,
+        }
+    }
+
+    /// What went into the mail, under PocketBase's names.
+    fn meta(self, token: Option<String>) -> Json {
+        match self {
+            Self::Verification | Self::PasswordReset => json!({"token": token}),
+            Self::EmailChange { new_email } => json!({"token": token, "newEmail": new_email}),
+            Self::Otp { id, password } => json!({"otpId": id, "password": password}),
+            Self::AuthAlert { info } => json!({"info": template::escape_html(info)}),
+        }
+    }
+
     fn token_kind(self) -> Option<TokenKind> {
         match self {
             Self::Verification => Some(TokenKind::Verification),
@@ -277,6 +407,12 @@ impl Recent {
         true
     }
 
+    fn holds(&self, mail: Resend, record: &Record, now_ms: i64) -> bool {
+        let until = self.until.lock().unwrap_or_else(PoisonError::into_inner);
+        let key = Self::key(mail, record);
+        until.get(&key).is_some_and(|until| *until > now_ms)
+    }
+
     fn release(&self, mail: Resend, record: &Record) {
         let mut until = self.until.lock().unwrap_or_else(PoisonError::into_inner);
         until.remove(&Self::key(mail, record));
@@ -290,10 +426,6 @@ impl Recent {
 
 #[cfg(test)]
 mod tests {
-    use std::sync::Arc;
-
-    use serde_json::json;
-
     use super::*;
     use crate::model::Collection;
 

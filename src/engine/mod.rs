@@ -17,6 +17,7 @@ pub mod events;
 mod expand;
 mod files;
 pub mod hooks;
+mod link;
 mod listing;
 pub mod logs;
 mod mails;
@@ -26,7 +27,8 @@ mod rules;
 pub mod settings;
 
 pub use core::{Engine, EngineOptions};
-pub use error::Error;
+pub use error::{Cause, Error};
 pub use expand::{Enriched, ExpandTree};
-pub use hooks::{Committed, Hooks, Next, Op, RecordEvent, RecordHook, Stage};
+pub use hooks::{Committed, Failed, Hooks, Next, Op, RecordEvent, RecordHook, Stage};
+pub use link::Link;
 pub use request::{RequestInfo, context};

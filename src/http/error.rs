@@ -28,7 +28,14 @@ struct Parts {
     message: Cow<'static, str>,
     data: Map<String, Value>,
     cause: Option<Cause>,
+    /// Of an application module's route; see [`ModuleRoute`].
+    of_module: bool,
 }
+
+/// Marks routes that are no part of PocketBase's API: `web::resource(..).app_data(ModuleRoute)`. Their errors carry
+/// `"error"` (the message) and `"success": false` besides, which the clients of such routes read.
+#[derive(Clone, Copy, Debug)]
+pub struct ModuleRoute;
 
 impl ApiError {
     /// An error of a code. An empty message stands for the code's own; any other becomes a sentence.
@@ -46,6 +53,7 @@ impl ApiError {
             message,
             data: Map::new(),
             cause: None,
+            of_module: false,
         }))
     }
 
@@ -91,26 +99,11 @@ impl ApiError {
 
     /// The error that fits a bare status, with the status's own text where no code has it.
     pub fn of_status(status: StatusCode) -> Self {
-        let code = match status.as_u16() {
-            400 => Code::BadRequest,
-            401 => Code::Unauthorized,
-            403 => Code::Forbidden,
-            // A wrong method is answered as an unknown path is.
-            404 | 405 => Code::NotFound,
-            408 => Code::Timeout,
-            409 => Code::Conflict,
-            412 => Code::PreconditionFailed,
-            413 => Code::TooLarge,
-            415 => Code::UnsupportedMedia,
-            416 => Code::RangeNotSatisfiable,
-            429 => Code::TooManyRequests,
-            503 => Code::Unavailable,
-            402..500 => {
-                let text = status.canonical_reason().unwrap_or_default();
-                return Self::bad_request(text).with_status(status);
-            }
-            _ => Code::Internal,
-        };
+        let code = Code::of_status(status.as_u16());
+        if matches!(status.as_u16(), 402..500) && code == Code::BadRequest {
+            let text = status.canonical_reason().unwrap_or_default();
+            return Self::bad_request(text).with_status(status);
+        }
         Self::new(code, "")
     }
 
@@ -125,6 +118,13 @@ impl ApiError {
     #[must_use]
     pub fn with_cause(mut self, cause: impl Into<Cause>) -> Self {
         self.0.cause = Some(cause.into());
+        self
+    }
+
+    /// The same error in the shape of a [`ModuleRoute`].
+    #[must_use]
+    pub fn for_module(mut self) -> Self {
+        self.0.of_module = true;
         self
     }
 
@@ -173,15 +173,22 @@ impl ApiError {
         out
     }
 
-    /// The body: `{"data":{..},"message":"..","status":400}`.
+    /// The body: `{"data":{..},"message":"..","status":400}`; of module routes with `error` and `success` in their places.
     pub fn to_body(&self) -> Vec<u8> {
         let mut out = Vec::with_capacity(64 + self.0.message.len());
         out.extend_from_slice(b"{\"data\":");
         write::write_map_sorted(&mut out, &self.0.data);
+        if self.0.of_module {
+            out.extend_from_slice(b",\"error\":");
+            write::write_str(&mut out, &self.0.message);
+        }
         out.extend_from_slice(b",\"message\":");
         write::write_str(&mut out, &self.0.message);
         out.extend_from_slice(b",\"status\":");
         write::write_u64(&mut out, u64::from(self.0.status.as_u16()));
+        if self.0.of_module {
+            out.extend_from_slice(b",\"success\":false");
+        }
         out.push(b'}');
         out
     }
@@ -221,7 +228,35 @@ impl From<engine::Error> for ApiError {
             | engine::Error::Forbidden(message)
             | engine::Error::NotFound(message)
             | engine::Error::Busy(message) => Self::new(code, message),
+            engine::Error::Custom {
+                status,
+                message,
+                data,
+                cause,
+            } => {
+                let mut error = Self::new(code, message).with_data(data);
+                if let Ok(status) = StatusCode::from_u16(status) {
+                    error = error.with_status(status);
+                }
+                match cause {
+                    Some(cause) => error.with_cause(cause),
+                    None => error,
+                }
+            }
             other => Self::internal(other),
+        }
+    }
+}
+
+/// For those who take part in a request and see what it ended with; it becomes the same answer again.
+impl From<ApiError> for engine::Error {
+    fn from(error: ApiError) -> Self {
+        let parts = *error.0;
+        Self::Custom {
+            status: parts.status.as_u16(),
+            message: parts.message.into_owned(),
+            data: parts.data,
+            cause: parts.cause.map(engine::Cause::new),
         }
     }
 }
@@ -267,6 +302,14 @@ mod tests {
         assert_eq!(
             body(&error),
             r#"{"data":{"a":{"code":"y"},"b":{"code":"x","message":"\u003cno\u003e"}},"message":"Failed to load.","status":400}"#
+        );
+    }
+
+    #[test]
+    fn errors_of_module_routes_say_so_twice_more() {
+        assert_eq!(
+            body(&ApiError::not_found("no such topic").for_module()),
+            r#"{"data":{},"error":"No such topic.","message":"No such topic.","status":404,"success":false}"#
         );
     }
 

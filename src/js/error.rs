@@ -24,7 +24,7 @@ const RENDERED_ITEMS_MAX: usize = 30;
 const FRAMES_MAX: usize = 20;
 
 /// The maps of the sources that positions may be in.
-pub(crate) trait Positions {
+pub trait Positions {
     /// The map of a source, by the path that it was given to the interpreter with. `None` if its positions are right.
     fn map_of(&self, path: &str) -> Option<&LineMap>;
 }
@@ -44,27 +44,27 @@ impl Positions for () {
 
 /// One call on the stack, innermost first. Lines and columns count from 1.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct Frame {
+pub struct Frame {
     /// The function's name; `<main>` outside of functions.
-    pub(crate) function: String,
-    pub(crate) file: String,
-    pub(crate) line: Option<u32>,
-    pub(crate) column: Option<u32>,
+    pub function: String,
+    pub file: String,
+    pub line: Option<u32>,
+    pub column: Option<u32>,
 }
 
 /// Why a script failed. It holds nothing of the script's heap, so it may go anywhere.
 #[derive(Debug, Clone, Default, PartialEq)]
-pub(crate) struct ScriptError {
+pub struct ScriptError {
     /// As `ReferenceError: x is not defined`.
-    pub(crate) message: String,
-    pub(crate) file: Option<String>,
-    pub(crate) line: Option<u32>,
-    pub(crate) column: Option<u32>,
-    pub(crate) stack: Vec<Frame>,
+    pub message: String,
+    pub file: Option<String>,
+    pub line: Option<u32>,
+    pub column: Option<u32>,
+    pub stack: Vec<Frame>,
     /// What was thrown, as JSON, if it is an object with enumerable properties, as an API error is.
-    pub(crate) thrown: Option<Box<Value>>,
+    pub thrown: Option<Box<Value>>,
     /// The limit that the script was stopped at.
-    pub(crate) fired: Option<Fired>,
+    pub fired: Option<Fired>,
 }
 
 /// `message (file:line:column)`, as much of it as is known.
@@ -92,7 +92,7 @@ impl std::error::Error for ScriptError {}
 
 impl ScriptError {
     /// An error without a position, as of the host.
-    pub(crate) fn new(message: impl Into<String>) -> Self {
+    pub fn new(message: impl Into<String>) -> Self {
         Self {
             message: message.into(),
             ..Self::default()
@@ -100,7 +100,7 @@ impl ScriptError {
     }
 
     /// Of a source that is no script.
-    pub(crate) fn from_syntax(error: SyntaxError, path: &str) -> Self {
+    pub fn from_syntax(error: SyntaxError, path: &str) -> Self {
         Self {
             message: format!("SyntaxError: {}", error.message),
             file: Some(path.to_owned()),
@@ -111,11 +111,7 @@ impl ScriptError {
     }
 
     /// Of what a call threw. None of the script's code runs for it.
-    pub(crate) fn from_js(
-        error: &JsError,
-        context: &mut Context,
-        positions: &dyn Positions,
-    ) -> Self {
+    pub fn from_js(error: &JsError, context: &mut Context, positions: &dyn Positions) -> Self {
         let stack = frames(error, context, positions);
         // Endless loops outside of functions have no line; what called them is the next best.
         let first = stack.iter().find(|frame| frame.line.is_some());
@@ -135,7 +131,7 @@ impl ScriptError {
     }
 
     /// Of what parsing a script gave: the interpreter tells the position in the text and no file.
-    pub(crate) fn from_parse(
+    pub fn from_parse(
         error: &JsError,
         context: &mut Context,
         path: &str,
@@ -155,7 +151,7 @@ impl ScriptError {
     }
 
     /// Says which limit the script was stopped at, where it was one of the watchdog's.
-    pub(crate) fn stopped(mut self, fired: Option<Fired>) -> Self {
+    pub fn stopped(mut self, fired: Option<Fired>) -> Self {
         if let Some(fired) = fired {
             self.message = format!("the script was {fired}");
             self.fired = Some(fired);

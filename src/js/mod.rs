@@ -1,15 +1,40 @@
 //! The script host: JavaScript and TypeScript that runs inside the server, on a thread of its own.
 //!
+//! | file | holds |
+//! | --- | --- |
+//! | `host` | the handle that the server uses; replaces a thread that got stuck |
+//! | `lane` | the queues in front of the thread |
+//! | `thread` | its loop, its turns, and how scripts wait for the host |
+//! | `scope` | a context of its own per script and module |
+//! | `modules` | CommonJS, one instance for all |
+//! | `executor`, `promise`, `timers` | what runs later |
+//! | `native` | host values in script objects |
+//! | `strip` | TypeScript to JavaScript |
+//! | `error` | errors with positions in the source as written |
+//! | `watchdog` | limits of time and memory |
+//! | `runtime` | what every scope has beside the language |
+//!
 //! It knows how to make a source runnable, what a script's global scope has beside the language, and how to stop a
 //! script. It knows nothing of the application: what scripts can do with it is installed from outside.
 
-// The script thread is what uses all of this.
-#![allow(dead_code, unused_imports)]
-
-mod error;
+pub mod error;
+mod executor;
+pub mod host;
 #[cfg(test)]
 mod hostile;
-mod runtime;
+pub mod lane;
+pub mod modules;
+pub mod native;
+mod pending;
+pub mod promise;
+mod rejections;
+pub mod runtime;
+pub mod scope;
 mod strip;
+pub mod thread;
+pub mod timers;
 mod value;
-mod watchdog;
+pub mod watchdog;
+
+/// The target of log lines that scripts write or cause, to be filtered by.
+pub const SCRIPT_TARGET: &str = "rotunda::script";

@@ -39,18 +39,18 @@ const DECORATORS: &str = "var babelHelpers = { \
 
 /// JavaScript that is ready to run.
 #[derive(Debug)]
-pub(crate) struct Code {
-    pub(crate) text: String,
+pub struct Code {
+    pub text: String,
     /// `None` if positions in `text` are those of the source.
-    pub(crate) map: Option<LineMap>,
+    pub map: Option<LineMap>,
 }
 
 /// Why a source is not a script. Lines and columns count from 1; columns in characters.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct SyntaxError {
-    pub(crate) message: String,
-    pub(crate) line: u32,
-    pub(crate) column: u32,
+pub struct SyntaxError {
+    pub message: String,
+    pub line: u32,
+    pub column: u32,
 }
 
 impl fmt::Display for SyntaxError {
@@ -67,7 +67,7 @@ impl std::error::Error for SyntaxError {}
 
 /// From positions in generated code to positions in its source.
 #[derive(Debug, Clone, Default)]
-pub(crate) struct LineMap {
+pub struct LineMap {
     /// (line, column) in the code and in the source, ascending by the first.
     points: Vec<((u32, u32), (u32, u32))>,
 }
@@ -75,7 +75,7 @@ pub(crate) struct LineMap {
 impl LineMap {
     /// The source's position of a position in the code; both count from 1. The nearest one known at or before it,
     /// which is the first one if there is none.
-    pub(crate) fn original(&self, line: u32, column: u32) -> (u32, u32) {
+    pub fn original(&self, line: u32, column: u32) -> (u32, u32) {
         let after = self
             .points
             .partition_point(|(code, _)| *code <= (line, column));
@@ -105,7 +105,7 @@ impl LineMap {
 /// # Errors
 /// TypeScript that does not parse, `import` and `export`, a source too large or nested too deeply. Errors of plain
 /// JavaScript are left to the interpreter.
-pub(crate) fn to_javascript(path: &str, source: &str) -> Result<Code, SyntaxError> {
+pub fn to_javascript(path: &str, source: &str) -> Result<Code, SyntaxError> {
     check_size(source)?;
     if Path::new(path)
         .extension()

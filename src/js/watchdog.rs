@@ -46,10 +46,10 @@ const STACK_VALUES_MAX: usize = 1_000_000;
 
 /// The stack that script threads need for [`base_limits`] to be reached before it overflows. It is address space:
 /// what is not used takes no memory.
-pub(crate) const THREAD_STACK_BYTES: usize = 256 << 20;
+pub const THREAD_STACK_BYTES: usize = 256 << 20;
 
 /// The limits of every context while it runs within its deadline.
-pub(crate) fn base_limits() -> RuntimeLimits {
+pub fn base_limits() -> RuntimeLimits {
     let mut limits = RuntimeLimits::default();
     limits.set_recursion_limit(RECURSION_MAX);
     limits.set_stack_size_limit(STACK_VALUES_MAX);
@@ -59,7 +59,7 @@ pub(crate) fn base_limits() -> RuntimeLimits {
 
 /// Why a script was stopped.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Fired {
+pub enum Fired {
     TimeLimit,
     MemoryLimit,
 }
@@ -75,24 +75,24 @@ impl fmt::Display for Fired {
 
 /// What came of a call under a deadline.
 #[derive(Debug)]
-pub(crate) struct Ran<R> {
-    pub(crate) value: R,
+pub struct Ran<R> {
+    pub value: R,
     /// The limit that the call was stopped at. The value may be good nevertheless, when it ended by itself meanwhile.
-    pub(crate) fired: Option<Fired>,
+    pub fired: Option<Fired>,
     /// Whether the thread was reported as stuck during the call; it has been replaced by now.
-    pub(crate) stuck: bool,
+    pub stuck: bool,
 }
 
 /// A thread that has not come back although its script was stopped.
 #[derive(Debug, Clone, Copy)]
-pub(crate) struct Stuck {
+pub struct Stuck {
     /// The number given to [`Watchdog::watch`].
-    pub(crate) thread: u64,
-    pub(crate) fired: Fired,
+    pub thread: u64,
+    pub fired: Fired,
 }
 
 /// The watching thread, for any number of script threads. It ends when this is dropped.
-pub(crate) struct Watchdog {
+pub struct Watchdog {
     shared: Arc<Shared>,
     thread: Thread,
 }
@@ -112,7 +112,7 @@ impl Watchdog {
     ///
     /// # Errors
     /// No thread to be had.
-    pub(crate) fn start(
+    pub fn start(
         growth_bytes_max: u64,
         on_stuck: impl Fn(Stuck) + Send + 'static,
     ) -> std::io::Result<Self> {
@@ -133,7 +133,7 @@ impl Watchdog {
     }
 
     /// Registers the calling thread, under a number of the caller's own that reports of being stuck name.
-    pub(crate) fn watch(&self, thread: u64) -> ThreadWatch {
+    pub fn watch(&self, thread: u64) -> ThreadWatch {
         let watched = Arc::new(Watched {
             number: thread,
             calls: Mutex::default(),
@@ -207,7 +207,7 @@ impl Call {
 }
 
 /// A script thread's own end of the watchdog.
-pub(crate) struct ThreadWatch {
+pub struct ThreadWatch {
     watched: Arc<Watched>,
     shared: Arc<Shared>,
     watching: Thread,
@@ -220,7 +220,7 @@ impl ThreadWatch {
     /// calls of this function, on this context or another, which have deadlines of their own.
     ///
     /// The context has [`base_limits`] during the call and the limits it had before afterwards.
-    pub(crate) fn run<R>(
+    pub fn run<R>(
         &self,
         context: &mut Context,
         budget: Duration,
@@ -241,7 +241,7 @@ impl ThreadWatch {
     }
 
     /// Stops the clock of the innermost call until the guard is dropped: the host works for it.
-    pub(crate) fn pause(&self) -> Pause<'_> {
+    pub fn pause(&self) -> Pause<'_> {
         let mut calls = lock(&self.watched.calls);
         let depth = calls.len();
         if let Some(call) = calls.last_mut() {
@@ -252,14 +252,14 @@ impl ThreadWatch {
     }
 
     /// Whether the innermost call was stopped. Scripts do not go on then, and hosts should not go on for them.
-    pub(crate) fn fired(&self) -> Option<Fired> {
+    pub fn fired(&self) -> Option<Fired> {
         lock(&self.watched.calls).last().and_then(|call| call.fired)
     }
 }
 
 /// See [`ThreadWatch::pause`].
 #[must_use]
-pub(crate) struct Pause<'a> {
+pub struct Pause<'a> {
     watch: &'a ThreadWatch,
     /// How many calls there were, so that a guard that outlives its call does nothing.
     depth: usize,

@@ -17,6 +17,9 @@ pub enum Error {
     /// It took longer than [`SEND_TIMEOUT`](super::SEND_TIMEOUT).
     #[error("the mail server took too long")]
     Timeout,
+    /// Somebody who takes part in sending refused it.
+    #[error("the mail was refused: {0}")]
+    Refused(String),
     /// Too many mails wait already.
     #[error("too many mails wait to be sent")]
     Busy,
@@ -27,7 +30,7 @@ impl Error {
     #[must_use]
     pub fn code(&self) -> Code {
         match self {
-            Self::Invalid(_) | Self::Smtp(_) | Self::Timeout => Code::BadRequest,
+            Self::Invalid(_) | Self::Smtp(_) | Self::Refused(_) | Self::Timeout => Code::BadRequest,
             Self::Folder(_) => Code::Internal,
             Self::Busy => Code::Unavailable,
         }

@@ -6,6 +6,7 @@ mod restore;
 mod routes;
 
 use std::net::{SocketAddr, TcpListener};
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -16,14 +17,17 @@ use anyhow::Context as _;
 use tokio_util::sync::CancellationToken;
 
 use self::activity::RequestLog;
+use crate::api::openapi::Documents;
 use crate::api::realtime::{Clients, Dispatcher};
 use crate::base::clock::Clock;
 use crate::blob::{Storage, Thumbs};
-use crate::bus::{Bus, BusOptions};
+use crate::bus::{Bus, BusOptions, LogLimits, QueueLimits};
 use crate::config::Config;
 use crate::engine::{Engine, EngineOptions};
+use crate::hooks::{HookOptions, Scripts};
 use crate::http::middleware::{Cors, Edge, EdgeOptions};
 use crate::http::rate::RateLimits;
+use crate::live::{Live, LiveOptions, StreamLimits};
 use crate::store::{Store, StoreOptions, migrations};
 
 /// How long open requests get when the server stops.
@@ -38,6 +42,8 @@ pub struct Running {
     pub addr: SocketAddr,
     pub engine: Engine,
     clients: Clients,
+    pub live: Live,
+    scripts: Scripts,
     stop: CancellationToken,
     log_task: tokio::task::JoinHandle<()>,
     handle: ServerHandle,
@@ -48,11 +54,13 @@ impl Running {
     /// Stops accepting, lets open requests end for a moment, and closes the database.
     pub async fn stop(self) {
         self.clients.end();
+        self.live.end();
         self.handle.stop(true).await;
         let _ = self.task.await;
         if !self.engine.mailer().drain(MAILS).await {
             tracing::warn!("mails that were still on their way are lost");
         }
+        self.scripts.stop().await;
         self.stop.cancel();
         let _ = self.log_task.await;
         self.engine.store().close().await;
@@ -85,7 +93,14 @@ pub async fn open(config: &Config) -> anyhow::Result<Engine> {
     Engine::open(EngineOptions {
         store,
         files,
-        bus: Bus::new(BusOptions::default()),
+        bus: Bus::new(BusOptions {
+            queue: QueueLimits {
+                items_max: config.stream_queue,
+                ..QueueLimits::default()
+            },
+            linger: config.topic_log_age,
+            ..BusOptions::default()
+        }),
         mails: config.dir.join("mails"),
         clock: Clock::system(),
         encryption_key: config.encryption_key.clone(),
@@ -105,14 +120,20 @@ pub async fn start(config: &Config, listener: TcpListener) -> anyhow::Result<Run
     let addr = listener.local_addr()?;
     let clients = Clients::default();
     engine.register_hook(Arc::new(Dispatcher::start(engine.clone(), clients.clone())));
+    let live = Live::start(&engine, live_options(config));
     let shared = routes::Shared {
         engine: Data::new(engine.clone()),
         clients: Data::new(clients.clone()),
+        live: Data::new(live.clone()),
+        documents: Data::new(documents()),
         limits: Data::new(RateLimits::default()),
         thumbs: Data::new(Thumbs::new(engine.files().clone())),
         public: routes::Public::of(config),
     };
     let stop = CancellationToken::new();
+    let scripts = Scripts::start(&engine, hook_options(config, &engine).await?, stop.clone())
+        .await
+        .context("no thread for hook scripts")?;
     sweep(engine.bus().clone(), stop.clone());
     let (log, log_task) = RequestLog::start(engine.clone(), stop.clone());
     tokio::spawn(
@@ -144,11 +165,51 @@ pub async fn start(config: &Config, listener: TcpListener) -> anyhow::Result<Run
         addr,
         engine,
         clients,
+        live,
+        scripts,
         stop,
         log_task,
         handle,
         task: tokio::spawn(server),
     })
+}
+
+fn live_options(config: &Config) -> LiveOptions {
+    LiveOptions {
+        log: LogLimits {
+            events_max: config.topic_log_events,
+            age_max: config.topic_log_age,
+            ..LogLimits::default()
+        },
+        streams: StreamLimits {
+            all_max: config.streams_max,
+            per_client_max: config.streams_per_client_max,
+        },
+    }
+}
+
+/// The descriptions of the rooms beside the API.
+#[must_use]
+pub fn documents() -> Documents {
+    Documents(vec![crate::live::description()])
+}
+
+async fn hook_options(config: &Config, engine: &Engine) -> anyhow::Result<HookOptions> {
+    let mut conn = engine.store().read().await?;
+    let hooks = config.hooks.clone();
+    Ok(HookOptions {
+        hooks_dir: absolute(&hooks.dir),
+        modules_dir: absolute(&hooks.modules_dir),
+        migrations_dir: absolute(&hooks.migrations_dir),
+        budget: hooks.timeout,
+        growth_bytes_max: hooks.growth_bytes_max,
+        top_level_only: migrations::was_made_by_pocketbase(&mut conn).await?,
+    })
+}
+
+/// Scripts require files by absolute paths.
+fn absolute(path: &Path) -> PathBuf {
+    std::path::absolute(path).unwrap_or_else(|_| path.to_owned())
 }
 
 fn sweep(bus: Bus, stop: CancellationToken) {

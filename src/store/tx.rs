@@ -14,6 +14,22 @@ use crate::model::Schema;
 /// hand longer work to somebody else.
 pub type AfterCommit = Box<dyn FnOnce() + Send>;
 
+/// Work that the caller of [`super::Store::write`] waits for after the transaction has ended. It may use the store.
+pub type Aftermath = BoxFuture<'static, ()>;
+
+/// Gives the work that follows an undoing. Runs on the writer's thread.
+pub type AfterRollback = Box<dyn FnOnce() -> Aftermath + Send>;
+
+/// What a job leaves to be awaited after its end.
+enum Pending {
+    /// When the job is kept.
+    Commit(Aftermath),
+    /// When the savepoint it was registered in, or the whole job, is undone.
+    Rollback(AfterRollback),
+    /// However the job ends.
+    End(Aftermath),
+}
+
 /// A write transaction. Reads see what the job wrote; queries are those of [`Conn`].
 ///
 /// Several jobs may share one transaction of the database, each in a savepoint of its own; a job notices nothing of it.
@@ -23,6 +39,7 @@ pub struct Tx {
     /// What `schema` was before the job changed it.
     schema_before: Option<Arc<Schema>>,
     after_commit: Vec<AfterCommit>,
+    pending: Vec<Pending>,
     depth: u32,
     /// A savepoint was left half-way: nobody knows what of it was done.
     abandoned: bool,
@@ -35,6 +52,7 @@ impl Tx {
             schema,
             schema_before: None,
             after_commit: Vec::new(),
+            pending: Vec::new(),
             depth: 0,
             abandoned: false,
         }
@@ -57,6 +75,25 @@ impl Tx {
     /// savepoint it was registered in, is rolled back.
     pub fn on_commit(&mut self, action: AfterCommit) {
         self.after_commit.push(action);
+    }
+
+    /// Registers work that the job's caller waits for after the commit, before it gets its result; in the order of
+    /// registration. The writer does not wait for it. Dropped when the transaction, or the savepoint it was registered
+    /// in, is rolled back.
+    pub fn after_commit(&mut self, work: Aftermath) {
+        self.pending.push(Pending::Commit(work));
+    }
+
+    /// Registers work for the case that the transaction, or the savepoint this is called in, is rolled back. The job's
+    /// caller waits for it when the job has ended.
+    pub fn after_rollback(&mut self, work: AfterRollback) {
+        self.pending.push(Pending::Rollback(work));
+    }
+
+    /// Registers work that the job's caller waits for when the job has ended, whatever came of it or of the savepoint
+    /// this is called in.
+    pub fn after_end(&mut self, work: Aftermath) {
+        self.pending.push(Pending::End(work));
     }
 
     /// Leaves a statement to be done after the job and before the commit, together with those of other jobs; cheaper than
@@ -86,7 +123,7 @@ impl Tx {
     {
         let depth = self.depth + 1;
         let schema = (Arc::clone(&self.schema), self.schema_before.clone());
-        let actions = self.after_commit.len();
+        let (actions, pending) = (self.after_commit.len(), self.pending.len());
         self.conn.savepoint("SAVEPOINT", depth).await?;
         self.depth = depth;
         self.abandoned = true;
@@ -95,11 +132,19 @@ impl Tx {
             self.conn.savepoint("ROLLBACK TO", depth).await?;
             (self.schema, self.schema_before) = schema;
             self.after_commit.truncate(actions);
+            let undone = self.pending.split_off(pending);
+            self.pending
+                .extend(undone.into_iter().filter_map(Pending::undone));
         }
         self.conn.savepoint("RELEASE", depth).await?;
         self.depth = depth - 1;
         self.abandoned = false;
         result
+    }
+
+    /// Takes what the job left to be awaited.
+    pub(super) fn take_aftermath(&mut self) -> JobAftermath {
+        JobAftermath(std::mem::take(&mut self.pending))
     }
 
     /// Ends a job; gives its actions when it is kept.
@@ -135,6 +180,32 @@ impl Tx {
 
     pub(super) fn into_conn(self) -> Conn {
         self.conn
+    }
+}
+
+impl Pending {
+    /// What is left of it when its part of the job was undone.
+    fn undone(self) -> Option<Self> {
+        match self {
+            Self::Commit(_) => None,
+            Self::Rollback(work) => Some(Self::End(work())),
+            Self::End(work) => Some(Self::End(work)),
+        }
+    }
+}
+
+/// What a job left to be awaited, while it is not known yet whether the job counts.
+pub(super) struct JobAftermath(Vec<Pending>);
+
+impl JobAftermath {
+    /// The work that follows.
+    pub(super) fn of(self, kept: bool) -> Vec<Aftermath> {
+        let follows = self.0.into_iter().filter_map(|pending| match pending {
+            Pending::Commit(work) => kept.then_some(work),
+            Pending::Rollback(work) => (!kept).then(work),
+            Pending::End(work) => Some(work),
+        });
+        follows.collect()
     }
 }
 

@@ -9,12 +9,15 @@ use arc_swap::ArcSwap;
 use futures_util::FutureExt;
 use futures_util::future::BoxFuture;
 use sqlx::sqlite::SqliteConnectOptions;
+use tokio::runtime::Handle;
 use tokio::sync::{mpsc, oneshot};
+use tokio::task::JoinHandle;
 
 use super::conn::Conn;
 use super::error::Error;
 use super::pool::Pool;
-use super::tx::{AfterCommit, Tx};
+use super::tx::{AfterCommit, Aftermath, JobAftermath, Tx};
+use crate::base::within::{self, WITHIN, Within};
 use crate::model::Schema;
 
 /// Jobs that may wait; callers beyond them wait for a place.
@@ -30,6 +33,9 @@ const GROUP_TIME: Duration = Duration::from_millis(8);
 /// How long a job may take that shares its transaction: the others wait for it.
 const JOB_TIME: Duration = Duration::from_secs(120);
 
+/// How long a caller waits for what follows its job. The work itself goes on.
+const AFTERMATH_PATIENCE: Duration = Duration::from_secs(60);
+
 thread_local! {
     /// Whether this thread runs jobs.
     static RUNS_JOBS: Cell<bool> = const { Cell::new(false) };
@@ -41,6 +47,8 @@ const TIDY: &str = "PRAGMA optimize; PRAGMA wal_checkpoint(TRUNCATE)";
 /// Hands jobs to the writer.
 pub(super) struct Writer {
     queue: mpsc::Sender<Command>,
+    /// Where the work that follows a job runs: never on the writer's own thread.
+    runtime: Option<Handle>,
 }
 
 enum Command {
@@ -66,7 +74,50 @@ struct Outcome {
 }
 
 /// Gives the caller its result, or the error of the transaction when that did not come about.
-type Answer = Box<dyn FnOnce(Result<(), Error>) + Send>;
+type Answer = Box<dyn FnOnce(Result<(), Error>, Vec<Aftermath>) + Send>;
+
+/// The work that follows a job, on its way to the caller. A caller that is gone does not stop it.
+struct Follows {
+    work: Vec<Aftermath>,
+    /// On whose behalf the job was done.
+    within: Option<Within>,
+    runtime: Option<Handle>,
+}
+
+impl Follows {
+    fn start(&mut self) -> Option<JoinHandle<()>> {
+        let work = std::mem::take(&mut self.work);
+        if work.is_empty() {
+            return None;
+        }
+        let runtime = self.runtime.as_ref()?;
+        let within = self.within.take();
+        Some(runtime.spawn(WITHIN.scope(within, async move {
+            for one in work {
+                // A panic is reported by the panic hook; what comes after it still runs.
+                let _ = AssertUnwindSafe(one).catch_unwind().await;
+            }
+        })))
+    }
+
+    async fn done(mut self) {
+        let Some(task) = self.start() else {
+            return;
+        };
+        if tokio::time::timeout(AFTERMATH_PATIENCE, task)
+            .await
+            .is_err()
+        {
+            tracing::warn!("what follows a write takes long, its answer no longer waits for it");
+        }
+    }
+}
+
+impl Drop for Follows {
+    fn drop(&mut self) {
+        self.start();
+    }
+}
 
 impl Writer {
     /// Starts the writer of one database file on the runtime it is called in.
@@ -85,7 +136,8 @@ impl Writer {
             readers,
             reopen,
         };
-        (Self { queue }, worker.run())
+        let runtime = Handle::try_current().ok();
+        (Self { queue, runtime }, worker.run())
     }
 
     /// Runs a job and waits for the commit. Once queued, it runs even if the caller stops waiting.
@@ -105,9 +157,17 @@ impl Writer {
             return Err(Error::Nested.into());
         }
         let (reply, result) = oneshot::channel();
+        let runtime = self.runtime.clone();
+        let within = within::current();
         let run: Run = Box::new(move |tx| {
             Box::pin(async move {
-                let work = AssertUnwindSafe(async { job(tx).await }).catch_unwind();
+                let work = async {
+                    match &within {
+                        Some(_) => WITHIN.scope(within.clone(), job(tx)).await,
+                        None => job(tx).await,
+                    }
+                };
+                let work = AssertUnwindSafe(work).catch_unwind();
                 let ended = if alone {
                     Ok(work.await)
                 } else {
@@ -120,18 +180,26 @@ impl Writer {
                 };
                 Outcome {
                     keep: result.is_ok(),
-                    answer: Box::new(move |commit| {
+                    answer: Box::new(move |commit, work| {
                         // An error of the job's own says more than that of the commit.
-                        let _ = reply.send(match commit {
+                        let result = match commit {
                             Err(error) if result.is_ok() => Err(late(error)),
                             _ => result,
-                        });
+                        };
+                        let follows = Follows {
+                            work,
+                            within,
+                            runtime,
+                        };
+                        let _ = reply.send((result, follows));
                     }),
                 }
             })
         });
         self.send(Command::Run(Job { run, alone })).await?;
-        result.await.map_err(|_| Error::Closed)?
+        let (result, follows) = result.await.map_err(|_| Error::Closed)?;
+        follows.done().await;
+        result
     }
 
     /// Lets SQLite renew its statistics, and moves the write-ahead log into the database file.
@@ -248,6 +316,7 @@ impl Worker {
     async fn job(&mut self, job: Job, group: &mut Group) {
         self.tx.start_job(group.jobs.len());
         let Outcome { keep, answer } = (job.run)(&mut self.tx).await;
+        let aftermath = self.tx.take_aftermath();
         let ended = self.tx.end_job(keep).await;
         let kept = keep && ended.is_ok();
         group.alone |= kept && job.alone;
@@ -259,6 +328,8 @@ impl Worker {
         group.jobs.push(Ended {
             answer,
             actions,
+            aftermath,
+            keep,
             result,
         });
     }
@@ -301,7 +372,9 @@ impl Worker {
             self.tx.reset_schema(schema);
         }
         for job in group.jobs {
-            (job.answer)(job.result.and_then(|()| committed.clone()));
+            let committed = job.result.and_then(|()| committed.clone());
+            let follows = job.aftermath.of(job.keep && committed.is_ok());
+            (job.answer)(committed, follows);
         }
     }
 }
@@ -318,6 +391,9 @@ struct Group {
 struct Ended {
     answer: Answer,
     actions: Vec<AfterCommit>,
+    aftermath: JobAftermath,
+    /// What the job itself wants.
+    keep: bool,
     result: Result<(), Error>,
 }
 

@@ -12,9 +12,11 @@ use serde_json::{Map, Value as Json, json as value};
 
 use super::encode;
 use super::records::input;
+use super::tap;
 use crate::base::json;
-use crate::engine::batch::{BatchAction, BatchError, BatchItem};
-use crate::engine::{Engine, Enriched, RequestInfo, context};
+use crate::engine::batch::{BatchAction, BatchAnswer, BatchError, BatchItem};
+use crate::engine::events::{Outcome, RequestParts};
+use crate::engine::{Engine, RequestInfo, context};
 use crate::filter::fields::FieldPicker;
 use crate::http::body::{self, BodyData};
 use crate::http::json as response;
@@ -61,11 +63,15 @@ pub(super) async fn write_batch(
         .map_err(|errors| ApiError::validation("Invalid batch request data.", &errors))?;
     let whole = encode::picker(caller.info.query("fields"))?;
 
+    let parts = engine
+        .interceptors()
+        .is_set()
+        .then(|| tap::parts(&request, &caller));
     // What can be refused without the transaction is refused before it.
     let mut items = Vec::with_capacity(entries.len());
     let mut pickers = Vec::with_capacity(entries.len());
     for (index, entry) in entries.drain(..).enumerate() {
-        let (item, picker) = prepare(&engine, &limits, &caller, entry)
+        let (item, picker) = prepare(&engine, &limits, &caller, parts.as_ref(), entry)
             .await
             .map_err(|error| refused(index, &error))?;
         items.push(item);
@@ -97,6 +103,7 @@ async fn prepare(
     engine: &Engine,
     limits: &RateLimits,
     caller: &Caller,
+    parts: Option<&RequestParts>,
     entry: Entry,
 ) -> Result<(BatchItem, Option<FieldPicker>), ApiError> {
     let Some(Route {
@@ -139,16 +146,22 @@ async fn prepare(
         };
         limits.check(&settings, caller, &subject, engine.now().unix())?;
     }
+    let entry_url = entry.url;
     let submitted = BodyData {
         fields: entry.body,
         files: entry.files,
     };
     let input = input(submitted, &collection).await?;
+    let parts = parts.map(|whole| RequestParts {
+        url: entry_url,
+        ..whole.clone()
+    });
     let item = BatchItem {
         action,
         collection,
         request,
         input,
+        parts,
     };
     Ok((item, picker))
 }
@@ -200,7 +213,7 @@ fn failed(error: BatchError) -> ApiError {
 
 /// `[{"body":{..},"status":200},{"body":null,"status":204}]`.
 fn answer(
-    written: &[Option<Enriched>],
+    written: &[BatchAnswer],
     pickers: &[Option<FieldPicker>],
     whole: Option<&FieldPicker>,
 ) -> Result<HttpResponse, ApiError> {
@@ -211,14 +224,25 @@ fn answer(
             out.push(b',');
         }
         out.extend_from_slice(b"{\"body\":");
-        let status = match item {
-            Some(record) => {
+        let status = match &item.outcome {
+            Outcome::Done(Some(record)) => {
                 encode::record(&mut out, record, picker.as_ref());
                 200
             }
-            None => {
+            Outcome::Done(None) => {
                 out.extend_from_slice(b"null");
                 204
+            }
+            Outcome::Answered(answer) => {
+                match serde_json::from_slice::<Json>(&answer.body) {
+                    Ok(body) => json::write_value(&mut out, &body),
+                    Err(_) => out.extend_from_slice(b"null"),
+                }
+                u64::from(answer.status)
+            }
+            Outcome::Silent => {
+                out.extend_from_slice(b"null");
+                200
             }
         };
         out.extend_from_slice(b",\"status\":");

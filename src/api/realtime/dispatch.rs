@@ -11,11 +11,11 @@ use tokio::sync::mpsc;
 use super::clients::{Audience, Clients};
 use crate::api::encode;
 use crate::bus::SubscriberHandle;
+use crate::engine::events::EventKind;
 use crate::engine::hooks::{Committed, Next, Op, RecordEvent, RecordHook, Stage};
-use crate::engine::{Engine, Error, RequestInfo, context};
+use crate::engine::{Engine, Enriched, Error, Link, RequestInfo, context};
 use crate::filter::fields::FieldPicker;
 use crate::model::{Collection, Record, Schema};
-use crate::store::Conn;
 use crate::store::search::Condition;
 
 /// The most committed writes that may wait for their rules to be asked. Beyond it clients are cut off and come back,
@@ -101,14 +101,14 @@ async fn changed(
     if !clients.any(&topics(&event.record)) {
         return Ok(Vec::new());
     }
-    let mut conn = engine.read().await?;
+    let mut link = Link::Pool(engine);
     let schema = engine.schema();
     let moment = Moment {
         record: &event.record,
         op: event.op,
         commit,
     };
-    prepare(engine, &mut conn, &schema, clients, moment).await
+    prepare(engine, &mut link, &schema, clients, moment).await
 }
 
 impl RecordHook for Dispatcher {
@@ -138,7 +138,14 @@ impl RecordHook for Dispatcher {
                 op: Op::Delete,
                 commit: u64::MAX,
             };
-            let messages = prepare(&engine, event.tx, &schema, &self.clients, moment).await?;
+            let messages = prepare(
+                &engine,
+                &mut Link::Tx(event.tx),
+                &schema,
+                &self.clients,
+                moment,
+            )
+            .await?;
             next.run(event).await?;
             if messages.is_empty() {
                 return Ok(());
@@ -205,6 +212,8 @@ struct Preparation<'a> {
     schema: &'a Schema,
     record: &'a Arc<Record>,
     op: Op,
+    /// Whether others take part in what the record shows.
+    tapped: bool,
     allowed: HashMap<Vec<u8>, bool>,
     encoded: HashMap<ViewKey, Bytes>,
 }
@@ -219,7 +228,7 @@ struct Moment<'a> {
 
 async fn prepare(
     engine: &Engine,
-    conn: &mut Conn,
+    link: &mut Link<'_>,
     schema: &Schema,
     clients: &Clients,
     Moment { record, op, commit }: Moment<'_>,
@@ -230,6 +239,10 @@ async fn prepare(
         schema,
         record,
         op,
+        tapped: !engine
+            .interceptors()
+            .handlers(EventKind::RecordEnrich, Some(collection))
+            .is_empty(),
         allowed: HashMap::new(),
         encoded: HashMap::new(),
     };
@@ -241,7 +254,7 @@ async fn prepare(
             collection.list_rule.as_deref()
         };
         for audience in clients.audiences(topic, commit) {
-            if let Some(message) = preparation.message(conn, &audience, rule).await? {
+            if let Some(message) = preparation.message(link, &audience, rule).await? {
                 messages.push(message);
             }
         }
@@ -252,7 +265,7 @@ async fn prepare(
 impl Preparation<'_> {
     async fn message(
         &mut self,
-        conn: &mut Conn,
+        link: &mut Link<'_>,
         audience: &Audience,
         rule: Option<&str>,
     ) -> Result<Option<Prepared>, Error> {
@@ -268,10 +281,10 @@ impl Preparation<'_> {
         let Some(condition) = self.condition(rule, &request) else {
             return Ok(None);
         };
-        if !self.is_allowed(conn, &condition).await? {
+        if !self.is_allowed(link, &condition).await? {
             return Ok(None);
         }
-        let data = self.encode(conn, audience, &request).await?;
+        let data = self.encode(link, audience, &request).await?;
         let mut frame = Vec::with_capacity(subscription.name.len() + data.len() + 20);
         frame.extend_from_slice(b"event:");
         // A name with a line break would forge fields of the stream.
@@ -314,7 +327,11 @@ impl Preparation<'_> {
         Some(allowed.and(wanted))
     }
 
-    async fn is_allowed(&mut self, conn: &mut Conn, condition: &Condition) -> Result<bool, Error> {
+    async fn is_allowed(
+        &mut self,
+        link: &mut Link<'_>,
+        condition: &Condition,
+    ) -> Result<bool, Error> {
         match condition {
             Condition::Always => return Ok(true),
             Condition::Never => return Ok(false),
@@ -324,29 +341,27 @@ impl Preparation<'_> {
         if let Some(known) = self.allowed.get(&key) {
             return Ok(*known);
         }
-        let found = self.engine.matches(conn, self.record, condition).await?;
+        let mut conn = link.conn().await?;
+        let found = self
+            .engine
+            .matches(&mut conn, self.record, condition)
+            .await?;
+        drop(conn);
         self.allowed.insert(key, found);
         Ok(found)
     }
 
     async fn encode(
         &mut self,
-        conn: &mut Conn,
+        link: &mut Link<'_>,
         audience: &Audience,
         request: &RequestInfo,
     ) -> Result<Bytes, Error> {
         let expand = audience.subscription.option("expand");
         let fields = audience.subscription.option("fields");
-        let mut enriched = self
-            .engine
-            .enrich(
-                conn,
-                self.schema,
-                vec![Record::clone(self.record)],
-                request,
-                "",
-            )
-            .await?;
+        // What others make of the record may depend on all of the request.
+        let flags_first = if self.tapped { expand } else { "" };
+        let mut enriched = self.enrich(link, request, flags_first).await?;
         let key = ViewKey {
             show_hidden: request.is_superuser(),
             show_email: enriched.first().is_some_and(|item| item.show_email),
@@ -358,20 +373,13 @@ impl Preparation<'_> {
                 .filter(|_| !expand.is_empty())
                 .map(|auth| (auth.collection().id.clone(), auth.id().to_owned())),
         };
-        if let Some(data) = self.encoded.get(&key) {
-            return Ok(data.clone());
-        }
-        if !expand.is_empty() {
-            enriched = self
-                .engine
-                .enrich(
-                    conn,
-                    self.schema,
-                    vec![Record::clone(self.record)],
-                    request,
-                    expand,
-                )
-                .await?;
+        if !self.tapped {
+            if let Some(data) = self.encoded.get(&key) {
+                return Ok(data.clone());
+            }
+            if !expand.is_empty() {
+                enriched = self.enrich(link, request, expand).await?;
+            }
         }
         let mut data = b"{\"record\":".to_vec();
         if let Some(item) = enriched.first() {
@@ -385,7 +393,21 @@ impl Preparation<'_> {
         data.extend_from_slice(self.op.as_str().as_bytes());
         data.extend_from_slice(b"\"}");
         let data = Bytes::from(data);
-        self.encoded.insert(key, data.clone());
+        if !self.tapped {
+            self.encoded.insert(key, data.clone());
+        }
         Ok(data)
+    }
+
+    async fn enrich(
+        &self,
+        link: &mut Link<'_>,
+        request: &RequestInfo,
+        expand: &str,
+    ) -> Result<Vec<Enriched>, Error> {
+        let record = Record::clone(self.record);
+        self.engine
+            .enrich(link, self.schema, vec![record], request, expand)
+            .await
     }
 }

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use super::flow::{claim, email_error, find_by_email, refuse, unverified_claim};
+use super::flow::{Changes, email_error, find_by_email, refuse, unverified_claim};
 use crate::engine::checks::{all, bytes_between, required};
 use crate::engine::mails::Letter;
 use crate::engine::{Engine, Error};
@@ -26,13 +26,30 @@ impl Engine {
         record: &Record,
         new_email: &str,
     ) -> Result<(), Error> {
+        self.check_new_email(record, new_email).await?;
+        self.send_email_change(record, new_email).await
+    }
+
+    /// Refuses an address that a record cannot have.
+    ///
+    /// # Errors
+    /// `Validation` for an address that is none, the present one, or somebody else's.
+    pub async fn check_new_email(&self, record: &Record, new_email: &str) -> Result<(), Error> {
         let error = match email_error(new_email) {
             Some(error) => Some(error),
             None => self.new_email_error(record, new_email).await?,
         };
-        refuse(all([("newEmail", error)]))?;
+        refuse(all([("newEmail", error)]))
+    }
+
+    /// Sends the mail that confirms a new address, and waits until it is sent.
+    ///
+    /// # Errors
+    /// `BadRequest` when it cannot be sent.
+    pub async fn send_email_change(&self, record: &Record, new_email: &str) -> Result<(), Error> {
         let letter = Letter::EmailChange { new_email };
-        self.send_letter(record, letter).await.map_err(|error| {
+        let sent = self.send_letter(record, letter).await;
+        sent.map(drop).map_err(|error| {
             crate::engine::mails::log_failure("email change", record, &error);
             Error::bad_request("Failed to request email change.")
         })
@@ -65,12 +82,25 @@ impl Engine {
         collection: &Arc<Collection>,
         form: &EmailChange,
     ) -> Result<(), Error> {
+        let (record, new_email) = self.check_email_change(collection, form).await?;
+        self.finish_email_change(form, record, new_email).await
+    }
+
+    /// The record whose address a form may set, and the new address.
+    ///
+    /// # Errors
+    /// `Validation` by field.
+    pub async fn check_email_change(
+        &self,
+        collection: &Arc<Collection>,
+        form: &EmailChange,
+    ) -> Result<(Record, String), Error> {
         let record = if form.token.is_empty() {
             // Read by everybody as "Cannot be blank.".
             Err(crate::engine::checks::blank())
         } else {
             let mut conn = self.read().await?;
-            self.check_email_change(&mut conn, collection, &form.token)
+            self.record_of_change(&mut conn, collection, &form.token)
                 .await?
         };
         let password =
@@ -81,18 +111,39 @@ impl Engine {
                         .await?
                 }
             };
-        refuse(all([("token", record.err()), ("password", password)]))?;
-        let change = Box::new(|record: &mut Record, claims: &_| {
-            record.set("email", claim(claims, "newEmail").into());
+        refuse(all([
+            ("token", record.as_ref().err().cloned()),
+            ("password", password),
+        ]))?;
+        let record = record.map_err(|_| Error::bad_request("Invalid or expired token."))?;
+        Ok((record, unverified_claim(&form.token, "newEmail")))
+    }
+
+    /// As [`Engine::confirm_email_change`], after [`Engine::check_email_change`]; what else was changed of the record
+    /// since then is stored with it.
+    ///
+    /// # Errors
+    /// `BadRequest` for a token that was used meanwhile, else what validation and hooks refuse.
+    pub async fn finish_email_change(
+        &self,
+        form: &EmailChange,
+        record: Record,
+        new_email: String,
+    ) -> Result<(), Error> {
+        let hashed = self.hash_chosen(&record).await?;
+        let changes = Changes::of(&record);
+        let change = Box::new(move |record: &mut Record, _: &_| {
+            changes.apply(record);
+            record.set("email", new_email.as_str().into());
             record.set("verified", true.into());
         });
-        self.change_by_token(&form.token, TokenKind::EmailChange, None, change)
+        self.change_by_token(&form.token, TokenKind::EmailChange, hashed, change)
             .await
             .map_err(|error| error.or_message("Failed to confirm email change."))?;
         Ok(())
     }
 
-    async fn check_email_change(
+    async fn record_of_change(
         &self,
         conn: &mut Conn,
         collection: &Arc<Collection>,

@@ -125,6 +125,9 @@ impl Engine {
         mut record: Record,
         hashed: Option<Hashed>,
     ) -> Result<Record, Error> {
+        if let Some(hashed) = &hashed {
+            record.set_password("password", &hashed.plain);
+        }
         record.on_update(self.now());
         record.validate()?;
         let hashes = hashed
@@ -132,6 +135,14 @@ impl Engine {
             .into_iter()
             .collect();
         self.save_in(tx, Op::Update, record, None, hashes).await
+    }
+
+    /// The password that somebody who takes part in a request has set, with its hash.
+    pub(super) async fn hash_chosen(&self, record: &Record) -> Result<Option<Hashed>, Error> {
+        match record.plain_password("password") {
+            "" => Ok(None),
+            plain => self.hash_for(record.collection(), plain).await.map(Some),
+        }
     }
 
     /// A password with its hash, for [`Engine::save_hashed`].
@@ -154,6 +165,31 @@ impl Engine {
     ) -> Result<String, Error> {
         let plain = crate::base::id::random_string(RANDOM_PASSWORD_CHARS);
         self.hash_password(&plain, cost_of(collection)).await
+    }
+}
+
+/// What somebody who takes part in a request has changed of a stored record, to be done to it as it is by then.
+#[derive(Default)]
+pub(super) struct Changes {
+    values: Vec<(String, Value)>,
+}
+
+impl Changes {
+    /// The changes of a record against its stored values.
+    pub(super) fn of(record: &Record) -> Self {
+        let fields = record.collection().fields().iter();
+        let changed = fields.filter(|field| record.has_changed(&field.name));
+        Self {
+            values: changed
+                .filter_map(|field| Some((field.name.clone(), record.get(&field.name)?.clone())))
+                .collect(),
+        }
+    }
+
+    pub(super) fn apply(self, record: &mut Record) {
+        for (field, value) in self.values {
+            record.set(&field, value);
+        }
     }
 }
 

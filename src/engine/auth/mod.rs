@@ -18,7 +18,7 @@ mod verification;
 pub use alert::Origin;
 pub(super) use cache::AuthCache;
 pub use email_change::EmailChange;
-pub use otp::{OtpAttempt, OtpSignIn};
+pub use otp::{OtpAttempt, OtpSignIn, new_otp};
 pub use password::PasswordSignIn;
 pub use reset::PasswordReset;
 pub(super) use system::hooks as system_hooks;

@@ -30,7 +30,7 @@ pub struct OtpSignIn {
 /// A live one-time password and whose it is, before the password was looked at.
 #[derive(Clone, Debug)]
 pub struct OtpAttempt {
-    otp: Record,
+    pub otp: Record,
     pub record: Record,
 }
 
@@ -45,19 +45,41 @@ impl Engine {
         collection: &Arc<Collection>,
         email: &str,
     ) -> Result<String, Error> {
+        let receiver = self.otp_receiver(collection, email).await?;
+        let plain = new_otp(collection);
+        self.issue_otp(receiver, plain).await
+    }
+
+    /// Whom a one-time password would go to, if to anybody.
+    ///
+    /// # Errors
+    /// `Validation` for what is no address, or those of the database.
+    pub async fn otp_receiver(
+        &self,
+        collection: &Arc<Collection>,
+        email: &str,
+    ) -> Result<Option<Record>, Error> {
         refuse(all([("email", email_error(email))]))?;
-        let plain = random_with_alphabet(digits(collection), "1234567890");
+        let mut conn = self.read().await?;
+        find_by_email(&mut conn, collection, email).await
+    }
+
+    /// Stores a one-time password for a record and sends it behind the request. Gives its id, or a random one for nobody.
+    ///
+    /// # Errors
+    /// `Busy`, or those of the database.
+    pub async fn issue_otp(
+        &self,
+        receiver: Option<Record>,
+        plain: String,
+    ) -> Result<String, Error> {
         // Also for nobody, so that the time tells nothing.
         let hash = self
             .passwords()
             .hash(plain.clone(), Scheme::Bcrypt { cost: BCRYPT_COST })
             .await
             .map_err(|error| Error::Busy(error.to_string()))?;
-        let found = {
-            let mut conn = self.read().await?;
-            find_by_email(&mut conn, collection, email).await?
-        };
-        let Some(record) = found else {
+        let Some(record) = receiver else {
             return Ok(random_id());
         };
         let (otp, is_new) = self.make_otp(&record, hash).await?;
@@ -127,7 +149,8 @@ impl Engine {
                 password: &plain,
             };
             match engine.send_letter(&record, letter).await {
-                Ok(()) => engine.note_receiver(sent, record.text("email")).await,
+                Ok(Some(receiver)) => engine.note_receiver(sent, &receiver).await,
+                Ok(None) => {}
                 Err(error) => {
                     log_failure("one-time password", &record, &error);
                     engine.forget_otp(sent).await;
@@ -209,16 +232,30 @@ impl Engine {
     /// # Errors
     /// `BadRequest` for a wrong password and one that was used meanwhile.
     pub async fn redeem_otp(&self, attempt: OtpAttempt, password: &str) -> Result<Record, Error> {
-        let OtpAttempt { otp, record } = attempt;
-        let hash = otp.text("password").to_owned();
+        self.check_otp(&attempt, password).await?;
+        self.use_otp(attempt).await
+    }
+
+    /// Checks the password alone.
+    ///
+    /// # Errors
+    /// `BadRequest` for a wrong password.
+    pub async fn check_otp(&self, attempt: &OtpAttempt, password: &str) -> Result<(), Error> {
+        let hash = attempt.otp.text("password").to_owned();
         let fits = self
             .passwords()
             .verify(hash, password.to_owned())
             .await
             .map_err(|error| Error::Busy(error.to_string()))?;
-        if !fits {
-            return Err(invalid());
-        }
+        if fits { Ok(()) } else { Err(invalid()) }
+    }
+
+    /// Uses a one-time password up whose password was checked; see [`Engine::redeem_otp`].
+    ///
+    /// # Errors
+    /// `BadRequest` for one that was used meanwhile.
+    pub async fn use_otp(&self, attempt: OtpAttempt) -> Result<Record, Error> {
+        let OtpAttempt { otp, record } = attempt;
         let collection = Arc::clone(record.collection());
         let proves = |record: &Record| {
             !record.flag("verified")
@@ -266,6 +303,12 @@ impl Engine {
 
 fn invalid() -> Error {
     Error::bad_request("Invalid or expired OTP")
+}
+
+/// A new one-time password as long as the collection wants it.
+#[must_use]
+pub fn new_otp(collection: &Collection) -> String {
+    random_with_alphabet(digits(collection), "1234567890")
 }
 
 fn digits(collection: &Collection) -> usize {

@@ -27,14 +27,36 @@ impl Engine {
         collection: &Arc<Collection>,
         form: &PasswordSignIn,
     ) -> Result<Option<Record>, Error> {
-        let found = {
-            let mut conn = self.store().read().await?;
-            find_identity(&mut conn, collection, form).await?
-        };
+        let found = self.identified_record(collection, form).await?;
+        self.check_password(found, &form.password).await
+    }
+
+    /// The auth record of an identity, before its password is looked at.
+    ///
+    /// # Errors
+    /// Those of the database.
+    pub async fn identified_record(
+        &self,
+        collection: &Arc<Collection>,
+        form: &PasswordSignIn,
+    ) -> Result<Option<Record>, Error> {
+        let mut conn = self.store().read().await?;
+        find_identity(&mut conn, collection, form).await
+    }
+
+    /// The record, if there is one and the password is its; takes as long for none.
+    ///
+    /// # Errors
+    /// `Busy` when too many sign-ins wait, or those of the database.
+    pub async fn check_password(
+        &self,
+        found: Option<Record>,
+        password: &str,
+    ) -> Result<Option<Record>, Error> {
         let busy = |error: PasswordError| Error::Busy(error.to_string());
         let Some(record) = found else {
             self.passwords()
-                .verify_dummy(form.password.clone(), self.scheme(0))
+                .verify_dummy(password.to_owned(), self.scheme(0))
                 .await
                 .map_err(busy)?;
             return Ok(None);
@@ -42,14 +64,14 @@ impl Engine {
         let hash = record.text("password").to_owned();
         let fits = self
             .passwords()
-            .verify(hash.clone(), form.password.clone())
+            .verify(hash.clone(), password.to_owned())
             .await
             .map_err(busy)?;
         if !fits {
             return Ok(None);
         }
         if self.rehashes() && password::needs_rehash(&hash, Scheme::Argon2id) {
-            return self.rehash(record, form.password.clone()).await.map(Some);
+            return self.rehash(record, password.to_owned()).await.map(Some);
         }
         Ok(Some(record))
     }

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use super::flow::{claim, email_error, find_by_email, refuse};
+use super::flow::{Changes, claim, email_error, find_by_email, refuse};
 use crate::engine::checks::{all, bytes_between, required};
 use crate::engine::mails::{Letter, Resend, log_failure};
 use crate::engine::{Engine, Error};
@@ -27,20 +27,32 @@ impl Engine {
         collection: &Arc<Collection>,
         email: &str,
     ) -> Result<(), Error> {
-        refuse(all([("email", email_error(email))]))?;
-        let found = {
-            let mut conn = self.read().await?;
-            find_by_email(&mut conn, collection, email).await?
-        };
-        if let Some(record) = found
-            && self.claim_resend(Resend::PasswordReset, &record)
-        {
+        if let Some(record) = self.password_reset_receiver(collection, email).await? {
             self.send_password_reset(record);
         }
         Ok(())
     }
 
-    fn send_password_reset(&self, record: Record) {
+    /// Whom a mail for a new password would go to, if to anybody.
+    ///
+    /// # Errors
+    /// `Validation` for what is no address, or those of the database.
+    pub async fn password_reset_receiver(
+        &self,
+        collection: &Arc<Collection>,
+        email: &str,
+    ) -> Result<Option<Record>, Error> {
+        refuse(all([("email", email_error(email))]))?;
+        let mut conn = self.read().await?;
+        let found = find_by_email(&mut conn, collection, email).await?;
+        Ok(found.filter(|record| !self.holds_resend(Resend::PasswordReset, record)))
+    }
+
+    /// Sends the mail behind the request, unless one was sent a moment ago.
+    pub fn send_password_reset(&self, record: Record) {
+        if !self.claim_resend(Resend::PasswordReset, &record) {
+            return;
+        }
         let (engine, receiver) = (self.clone(), record.clone());
         let taken = self.mail_later(async move {
             if let Err(error) = engine.send_letter(&receiver, Letter::PasswordReset).await {
@@ -63,18 +75,31 @@ impl Engine {
         collection: &Arc<Collection>,
         form: &PasswordReset,
     ) -> Result<(), Error> {
+        let record = self.check_password_reset(collection, form).await?;
+        self.finish_password_reset(form, record).await
+    }
+
+    /// As [`Engine::confirm_password_reset`], after [`Engine::check_password_reset`] has given the record; what else was
+    /// changed of it since then is stored with it.
+    ///
+    /// # Errors
+    /// `BadRequest` for a token that was used meanwhile, `Validation` of the password, else what hooks refuse.
+    pub async fn finish_password_reset(
+        &self,
+        form: &PasswordReset,
+        record: Record,
+    ) -> Result<(), Error> {
         const FAILED: &str = "Failed to set new password.";
-        let record = self.check_reset(collection, form).await?;
         // Hashing is for passwords that will be taken.
         let mut trial = record.clone();
         trial.set_password("password", &form.password);
         trial
             .validate()
             .map_err(|fields| Error::validation(FAILED, fields))?;
-        let hashed = self.hash_for(collection, &form.password).await?;
-        let plain = form.password.clone();
+        let hashed = self.hash_for(record.collection(), &form.password).await?;
+        let changes = Changes::of(&record);
         let change = Box::new(move |record: &mut Record, claims: &_| {
-            record.set_password("password", &plain);
+            changes.apply(record);
             if record.text("email") == claim(claims, "email") {
                 record.set("verified", true.into());
             }
@@ -87,7 +112,11 @@ impl Engine {
         Ok(())
     }
 
-    async fn check_reset(
+    /// The record whose password a form may set.
+    ///
+    /// # Errors
+    /// `Validation` by field.
+    pub async fn check_password_reset(
         &self,
         collection: &Arc<Collection>,
         form: &PasswordReset,

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use futures_util::future::BoxFuture;
 
-use crate::engine::hooks::{Op, Stage};
+use crate::engine::hooks::{Op, ROLLED_BACK, Stage, in_turn};
 use crate::engine::{Engine, Error};
 use crate::model::Collection;
 use crate::store::Tx;
@@ -24,11 +24,34 @@ pub struct CollectionEvent<'t> {
     pub checked: bool,
 }
 
+/// A change that counts.
+#[derive(Clone)]
+pub struct CollectionChanged {
+    pub op: Op,
+    /// The collection as it is stored, or as it was before its deletion.
+    pub collection: Arc<Collection>,
+    /// The collection before the change; nothing for a new one.
+    pub original: Option<Arc<Collection>>,
+}
+
+/// A change that does not count.
+#[derive(Clone)]
+pub struct CollectionFailed {
+    pub change: CollectionChanged,
+    /// What the change ended with, or that its transaction was rolled back.
+    pub error: Arc<Error>,
+}
+
 /// A handler of collection changes. Registered once at start.
 pub trait CollectionHook: Send + Sync {
     /// Handlers with smaller numbers wrap those with larger ones.
     fn priority(&self) -> i32 {
         0
+    }
+
+    /// Whether the handler wants [`CollectionHook::after_success`] or [`CollectionHook::failed`].
+    fn follows(&self, _collection: &Collection) -> bool {
+        false
     }
 
     /// Wraps a stage; call `next.run(event)` to go on, or leave with an error to undo the change.
@@ -43,6 +66,26 @@ pub trait CollectionHook: Send + Sync {
 
     /// Called after the commit. Must not wait for anything.
     fn committed(&self, _engine: &Engine, _op: Op, _collection: &Arc<Collection>) {}
+
+    /// Gives work for the time after the commit, which the one who asked for the change waits for before its answer.
+    /// Called inside the transaction; the work is dropped when it does not commit.
+    fn after_success(
+        &self,
+        _engine: &Engine,
+        _change: &CollectionChanged,
+    ) -> Option<BoxFuture<'static, ()>> {
+        None
+    }
+
+    /// Gives work for the time after a change has failed or was rolled back with its transaction, which the one who asked
+    /// for the change waits for.
+    fn failed(
+        &self,
+        _engine: &Engine,
+        _change: &CollectionFailed,
+    ) -> Option<BoxFuture<'static, ()>> {
+        None
+    }
 }
 
 /// The rest of a chain.
@@ -89,6 +132,48 @@ impl CollectionHooks {
             stage,
         };
         next.run(event).await
+    }
+
+    fn followers(&self, collection: &Collection) -> Vec<Arc<dyn CollectionHook>> {
+        let follow = self.handlers.iter();
+        let follow = follow.filter(|hook| hook.follows(collection));
+        follow.cloned().collect()
+    }
+
+    /// Registers what the followers do after the commit, or in case there is none.
+    pub(super) fn after_success(&self, engine: &Engine, tx: &mut Tx, change: CollectionChanged) {
+        let followers = self.followers(&change.collection);
+        if followers.is_empty() {
+            return;
+        }
+        let work = followers
+            .iter()
+            .filter_map(|hook| hook.after_success(engine, &change));
+        if let Some(work) = in_turn(work.collect()) {
+            tx.after_commit(work);
+        }
+        let engine = engine.clone();
+        let failed = CollectionFailed {
+            change,
+            error: Arc::new(Error::bad_request(ROLLED_BACK)),
+        };
+        tx.after_rollback(Box::new(move || {
+            let work = followers
+                .iter()
+                .filter_map(|hook| hook.failed(&engine, &failed));
+            in_turn(work.collect()).unwrap_or_else(|| Box::pin(async {}))
+        }));
+    }
+
+    /// Registers what the followers do after a failure.
+    pub(super) fn after_failure(&self, engine: &Engine, tx: &mut Tx, failed: &CollectionFailed) {
+        let followers = self.followers(&failed.change.collection);
+        let work = followers
+            .iter()
+            .filter_map(|hook| hook.failed(engine, failed));
+        if let Some(work) = in_turn(work.collect()) {
+            tx.after_end(work);
+        }
     }
 
     pub(super) fn committed(&self, engine: &Engine, op: Op, collection: &Arc<Collection>) {

@@ -23,6 +23,9 @@ mod tests;
 mod validate;
 mod views;
 
-pub use hooks::{CollectionEvent, CollectionHook, CollectionHooks, CollectionNext};
+pub use hooks::{
+    CollectionChanged, CollectionEvent, CollectionFailed, CollectionHook, CollectionHooks,
+    CollectionNext,
+};
 pub use import::Import;
 pub use list::CollectionPage;

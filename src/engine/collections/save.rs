@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use serde_json::{Map, Value as Json};
 
-use super::hooks::CollectionEvent;
+use super::hooks::{CollectionChanged, CollectionEvent, CollectionFailed};
 use super::{delete, validate, views};
 use crate::engine::hooks::{Op, Stage};
 use crate::engine::settings::Settings;
@@ -116,19 +116,39 @@ pub(super) async fn run(mut event: CollectionEvent<'_>) -> Result<Arc<Collection
     if event.op != Op::Delete {
         prepare(&mut event);
     }
-    hooks.run(Stage::Write, &mut event).await?;
+    let ended = hooks.run(Stage::Write, &mut event).await;
     let CollectionEvent {
         engine,
         tx,
         op,
         collection,
+        original,
         ..
     } = event;
+    if let Err(error) = ended {
+        let change = CollectionChanged {
+            op,
+            collection: Arc::new(collection),
+            original,
+        };
+        let failed = CollectionFailed {
+            change,
+            error: Arc::new(error.clone()),
+        };
+        hooks.after_failure(&engine, tx, &failed);
+        return Err(error);
+    }
     let collection = tx
         .schema()
         .by_id(&collection.id)
         .cloned()
         .unwrap_or_else(|| Arc::new(collection));
+    let change = CollectionChanged {
+        op,
+        collection: Arc::clone(&collection),
+        original,
+    };
+    hooks.after_success(&engine, tx, change);
     let committed = Arc::clone(&collection);
     tx.on_commit(Box::new(move || {
         engine.auth_cache().clear();

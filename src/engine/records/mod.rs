@@ -4,13 +4,16 @@
 //! | --- | --- |
 //! | `read` | list and view |
 //! | `write` | create, update and delete as a request asks for them, with rules |
+//! | `draft` | a record between the request and the write |
 //! | `save` | the pipeline inside the transaction: hooks, checks against the database, statements |
 //! | `cascade` | what a delete does to records that refer to the deleted one |
 
 mod cascade;
+mod draft;
 mod read;
 pub(super) mod save;
 mod write;
 
-pub use read::{ListParams, Page};
+pub use draft::{Draft, Writing};
+pub use read::{Found, ListParams, Viewing};
 pub use write::Input;

@@ -2,10 +2,13 @@
 
 use std::sync::Arc;
 
+use serde_json::{Value as Json, json};
+
+use crate::engine::events::{Event, Slot, Slots};
 use crate::engine::listing::sort_keys;
-use crate::engine::{Engine, Enriched, Error, RequestInfo};
+use crate::engine::{Engine, Enriched, Error, Link, RequestInfo};
 use crate::filter;
-use crate::model::{Collection, Schema};
+use crate::model::{Collection, Record, Schema};
 use crate::store::records::{self, ListQuery};
 use crate::store::search::{Condition, Part, Scope, Sort};
 
@@ -26,29 +29,101 @@ pub struct ListParams {
     pub expand: String,
 }
 
-/// One page of records.
-#[derive(Debug)]
-pub struct Page {
+/// One page of records, found and then enriched.
+#[derive(Debug, Default)]
+pub struct Found {
     pub page: u64,
     pub per_page: u64,
     /// -1 when not counted.
     pub total_items: i64,
     /// -1 when not counted.
     pub total_pages: i64,
+    /// What is not enriched yet.
+    pub records: Vec<Record>,
+    /// What the answer shows.
     pub items: Vec<Enriched>,
 }
 
+impl Slots for Found {
+    fn put(&mut self, event: &mut Event) {
+        let records = if self.items.is_empty() {
+            std::mem::take(&mut self.records)
+        } else {
+            let items = self.items.iter();
+            items.map(|item| Record::clone(&item.record)).collect()
+        };
+        let result = json!({
+            "page": self.page,
+            "perPage": self.per_page,
+            "totalItems": self.total_items,
+            "totalPages": self.total_pages,
+        });
+        event.set("records", Slot::Records(records));
+        event.set("result", Slot::Json(result));
+    }
+
+    fn take(&mut self, event: &mut Event) {
+        if let Some(Slot::Records(records)) = event.take("records") {
+            self.records = records;
+        }
+        let Some(result) = event.json("result") else {
+            return;
+        };
+        let number = |name: &str| result.get(name).and_then(Json::as_i64);
+        let unsigned = |name: &str, before: u64| {
+            let number = number(name).and_then(|number| u64::try_from(number).ok());
+            number.unwrap_or(before)
+        };
+        self.page = unsigned("page", self.page);
+        self.per_page = unsigned("perPage", self.per_page);
+        self.total_items = number("totalItems").unwrap_or(self.total_items);
+        self.total_pages = number("totalPages").unwrap_or(self.total_pages);
+    }
+}
+
+/// One record, found and then enriched.
+#[derive(Default)]
+pub struct Viewing {
+    pub record: Option<Record>,
+    /// What the answer shows.
+    pub shown: Option<Arc<Record>>,
+}
+
+impl Slots for Viewing {
+    fn put(&mut self, event: &mut Event) {
+        let shown = self.shown.as_deref().cloned();
+        if let Some(record) = shown.or_else(|| self.record.take()) {
+            event.set("record", Slot::Record(Box::new(record)));
+        }
+    }
+
+    fn take(&mut self, event: &mut Event) {
+        if let Some(record) = event.take_record() {
+            self.record = Some(record);
+        }
+    }
+}
+
+impl From<Record> for Viewing {
+    fn from(record: Record) -> Self {
+        Self {
+            record: Some(record),
+            shown: None,
+        }
+    }
+}
+
 impl Engine {
-    /// A page of the records that the list rule lets the caller see.
+    /// A page of the records that the list rule lets the caller see, not enriched yet.
     ///
     /// # Errors
     /// `Forbidden` without a list rule; `BadRequest` for a filter or sort that does not compile.
-    pub async fn list_records(
+    pub async fn find_page(
         &self,
         request: &RequestInfo,
         collection: &Arc<Collection>,
         params: &ListParams,
-    ) -> Result<Page, Error> {
+    ) -> Result<Found, Error> {
         let schema = self.schema();
         let (condition, sort) = self.plan(&schema, collection, params, request)?;
         let page = params.page.max(1);
@@ -61,36 +136,93 @@ impl Engine {
             offset: (page - 1).saturating_mul(per_page),
         };
         let mut conn = self.store().read().await?;
-        let (rows, total_items, total_pages) = if params.skip_total {
+        let (records, total_items, total_pages) = if params.skip_total {
             (records::list(&mut conn, &query).await?, -1, -1)
         } else {
             let (rows, total) = records::list_and_count(&mut conn, &query).await?;
             let count = |number: u64| i64::try_from(number).unwrap_or(i64::MAX);
             (rows, count(total), count(total.div_ceil(per_page)))
         };
-        let items = self
-            .enrich(&mut conn, &schema, rows, request, &params.expand)
-            .await?;
-        Ok(Page {
+        Ok(Found {
             page,
             per_page,
             total_items,
             total_pages,
-            items,
+            records,
+            items: Vec::new(),
         })
     }
 
-    /// One record that the view rule lets the caller see.
+    /// Enriches the records of a page.
+    ///
+    /// # Errors
+    /// As [`Engine::enrich`].
+    pub async fn enrich_page(
+        &self,
+        found: &mut Found,
+        request: &RequestInfo,
+        expand: &str,
+    ) -> Result<(), Error> {
+        let records = std::mem::take(&mut found.records);
+        let schema = self.schema();
+        found.items = self
+            .enrich(&mut Link::Pool(self), &schema, records, request, expand)
+            .await?;
+        Ok(())
+    }
+
+    /// A page of records on behalf of a module: no access rules. The filter may speak of `request`. Also the number of
+    /// all that fit.
+    ///
+    /// # Errors
+    /// `BadRequest` for a filter or sort that does not compile.
+    pub async fn list_unruled(
+        &self,
+        collection: &Arc<Collection>,
+        params: &ListParams,
+        request: Option<&RequestInfo>,
+    ) -> Result<(Vec<Record>, u64), Error> {
+        let values = request.map(|request| request.values(self));
+        let schema = self.schema();
+        let keys = sort_keys(&params.sort)?;
+        let part = Part {
+            text: &params.filter,
+            allow_hidden: true,
+        };
+        let scope = Scope {
+            schema: &schema,
+            collection,
+            request: values.as_ref(),
+            allow_hidden: true,
+        };
+        let parts: &[Part<'_>] = if params.filter.is_empty() {
+            &[]
+        } else {
+            &[part]
+        };
+        let (condition, sort) = self.compiler().compile_list(parts, &keys, &scope)?;
+        let per_page = params.per_page.clamp(1, 1000);
+        let query = ListQuery {
+            collection,
+            condition: &condition,
+            sort: &sort,
+            limit: per_page,
+            offset: (params.page.max(1) - 1).saturating_mul(per_page),
+        };
+        let mut conn = self.read().await?;
+        Ok(records::list_and_count(&mut conn, &query).await?)
+    }
+
+    /// One record that the view rule lets the caller see, not enriched yet.
     ///
     /// # Errors
     /// `Forbidden` without a view rule, `NotFound` when there is none to see.
-    pub async fn view_record(
+    pub async fn find_viewable(
         &self,
         request: &RequestInfo,
         collection: &Arc<Collection>,
         id: &str,
-        expand: &str,
-    ) -> Result<Enriched, Error> {
+    ) -> Result<Record, Error> {
         let schema = self.schema();
         let condition = self
             .rule_condition(
@@ -104,13 +236,9 @@ impl Engine {
                 other => other,
             })?;
         let mut conn = self.store().read().await?;
-        let record = records::find(&mut conn, collection, id, &condition)
+        records::find(&mut conn, collection, id, &condition)
             .await?
-            .ok_or_else(Error::not_found)?;
-        let mut enriched = self
-            .enrich(&mut conn, &schema, vec![record], request, expand)
-            .await?;
-        enriched.pop().ok_or_else(Error::not_found)
+            .ok_or_else(Error::not_found)
     }
 
     /// The list rule, the client's filter and the client's sort, compiled together: they share the related rows they

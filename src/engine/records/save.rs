@@ -8,7 +8,9 @@ use std::sync::Arc;
 
 use super::cascade;
 use crate::base::date::DateTime;
-use crate::engine::hooks::{Committed, Hooks, Op, RecordEvent, Stage};
+use crate::engine::hooks::{
+    Committed, Failed, Hooks, Op, ROLLED_BACK, RecordEvent, RecordHook, Stage, in_turn,
+};
 use crate::engine::{Engine, Error, RequestInfo};
 use crate::model::{FieldError, FieldErrors, Record, Schema, Value};
 use crate::store::{self, Conn, Tx, records};
@@ -53,6 +55,20 @@ impl Engine {
         self.save_in(tx, op, record, None, hashes).await
     }
 
+    /// Saves fields that are no edit of the record, such as when its owner was last seen: no hooks, no validation, and
+    /// the dates that follow an update stay.
+    ///
+    /// # Errors
+    /// Those of the database.
+    pub async fn save_quietly(&self, tx: &mut Tx, record: Record) -> Result<(), Error> {
+        records::update(tx, &record).await?;
+        if record.collection().is_auth() {
+            let engine = self.clone();
+            tx.on_commit(Box::new(move || engine.auth_cache().forget(&record)));
+        }
+        Ok(())
+    }
+
     /// Deletes a record with what cascades from it, without access rules.
     ///
     /// # Errors
@@ -78,6 +94,11 @@ impl Engine {
     ) -> Result<Record, Error> {
         let hooks = self.hooks();
         let handlers = hooks.of(record.collection());
+        let followers = Hooks::followers(&handlers, record.collection());
+        let original = match op {
+            Op::Update if !followers.is_empty() => record.to_original().map(Arc::new),
+            _ => None,
+        };
         let mut event = RecordEvent {
             engine: self.clone(),
             tx,
@@ -86,37 +107,84 @@ impl Engine {
             request,
             validate,
         };
-        Hooks::run(&handlers, Stage::Write, &mut event).await?;
+        let ended = Hooks::run(&handlers, Stage::Write, &mut event).await;
         let RecordEvent {
             tx,
             record,
             request,
             ..
         } = event;
-        self.after_commit(tx, &hooks, op, &record, request);
-        Ok(record)
-    }
-
-    fn after_commit(
-        &self,
-        tx: &mut Tx,
-        hooks: &Arc<Hooks>,
-        op: Op,
-        record: &Record,
-        request: Option<RequestInfo>,
-    ) {
-        let (engine, hooks) = (self.clone(), Arc::clone(hooks));
+        if let Err(error) = ended {
+            if followers.is_empty() {
+                return Err(error);
+            }
+            self.after_failure(
+                tx,
+                &followers,
+                Failed {
+                    op,
+                    record: Arc::new(record),
+                    original,
+                    request,
+                    error: Arc::new(error.clone()),
+                },
+            );
+            return Err(error);
+        }
         let event = Committed {
             op,
             record: Arc::new(record.clone()),
+            original,
             request,
         };
+        if !followers.is_empty() {
+            self.after_success(tx, followers, &event);
+        }
+        self.after_commit(tx, hooks, event);
+        Ok(record)
+    }
+
+    fn after_commit(&self, tx: &mut Tx, hooks: Arc<Hooks>, event: Committed) {
+        let engine = self.clone();
         tx.on_commit(Box::new(move || {
             if event.record.collection().is_auth() {
                 engine.auth_cache().forget(&event.record);
             }
             hooks.committed(&engine, &event);
         }));
+    }
+
+    /// Registers what the followers do after the commit, or in case there is none.
+    fn after_success(&self, tx: &mut Tx, followers: Vec<Arc<dyn RecordHook>>, event: &Committed) {
+        let work = followers
+            .iter()
+            .filter_map(|hook| hook.after_success(self, event));
+        if let Some(work) = in_turn(work.collect()) {
+            tx.after_commit(work);
+        }
+        let engine = self.clone();
+        let failed = Failed {
+            op: event.op,
+            record: Arc::clone(&event.record),
+            original: event.original.clone(),
+            request: event.request.clone(),
+            error: Arc::new(Error::bad_request(ROLLED_BACK)),
+        };
+        tx.after_rollback(Box::new(move || {
+            let work = followers
+                .iter()
+                .filter_map(|hook| hook.failed(&engine, &failed));
+            in_turn(work.collect()).unwrap_or_else(|| Box::pin(async {}))
+        }));
+    }
+
+    fn after_failure(&self, tx: &mut Tx, followers: &[Arc<dyn RecordHook>], event: Failed) {
+        let work = followers
+            .iter()
+            .filter_map(|hook| hook.failed(self, &event));
+        if let Some(work) = in_turn(work.collect()) {
+            tx.after_end(work);
+        }
     }
 }
 

@@ -92,7 +92,8 @@ impl MailProbe {
             "login-alert" => Letter::AuthAlert { info: &info },
             _ => Letter::Verification,
         };
-        engine.send_letter(&record, letter).await.map_err(|error| {
+        let sent = engine.send_letter(&record, letter).await;
+        sent.map(drop).map_err(|error| {
             Error::bad_request(format!("{FAILED} Raw error: \n{}", error.reason()))
         })
     }

@@ -21,7 +21,7 @@ const OUTPUT_BYTES_MAX: usize = 32 * 1024;
 
 /// The arguments of a `console` function as one text: texts as they are, other values as [`inspect`] shows them, and
 /// the first one's `%s %d %i %f %j %o %O %c %%` replaced (WHATWG Console Standard, section 2.2).
-pub(crate) fn format_values(values: &[JsValue], context: &mut Context) -> String {
+pub fn format_values(values: &[JsValue], context: &mut Context) -> String {
     let mut inspector = Inspector::default();
     let mut rest = values;
     if let Some((first, others)) = values.split_first()

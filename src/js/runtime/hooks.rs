@@ -12,7 +12,7 @@ use boa_engine::{Context, JsNativeError, JsObject, JsResult, JsString};
 const BUFFER_BYTES_MAX: u64 = 32 << 20;
 
 /// Who is told of promises that are rejected while nobody handles them.
-pub(crate) trait Rejections {
+pub trait Rejections {
     /// A promise was rejected and has no handler. It may get one before the current jobs are done: report it only if
     /// [`Self::handled`] does not follow by then. Must not run script code.
     fn rejected(&self, promise: JsPromise, context: &mut Context);
@@ -22,13 +22,13 @@ pub(crate) trait Rejections {
 }
 
 /// The hooks of every context of the script host.
-pub(crate) struct Hooks {
+pub struct Hooks {
     rejections: Rc<dyn Rejections>,
 }
 
 impl Hooks {
     /// For [`boa_engine::context::ContextBuilder::host_hooks`].
-    pub(crate) fn new(rejections: Rc<dyn Rejections>) -> Rc<Self> {
+    pub fn new(rejections: Rc<dyn Rejections>) -> Rc<Self> {
         Rc::new(Self { rejections })
     }
 }

@@ -11,14 +11,14 @@ mod url;
 
 use boa_engine::{Context, JsResult};
 
-pub(crate) use console::format_values;
-pub(crate) use hooks::{Hooks, Rejections};
+pub use console::format_values;
+pub use hooks::{Hooks, Rejections};
 
 /// Installs it all into a fresh context.
 ///
 /// # Errors
 /// A name that is taken already.
-pub(crate) fn install(context: &mut Context) -> JsResult<()> {
+pub fn install(context: &mut Context) -> JsResult<()> {
     url::install(context)?;
     boa_runtime::text::register(None, context)?;
     boa_runtime::base64::register(None, context)?;

@@ -6,6 +6,7 @@ mod bad_input;
 mod batch;
 mod collections;
 mod concurrency;
+mod events;
 mod files;
 mod fuzz;
 mod mails;

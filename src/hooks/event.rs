@@ -1,0 +1,250 @@
+//! The object `e` that handlers get.
+
+use std::cell::RefCell;
+use std::time::Duration;
+
+use boa_engine::object::builtins::JsArray;
+use boa_engine::{Context, JsArgs, JsNativeError, JsObject, JsResult, JsString, JsValue};
+use boa_gc::GcRefCell;
+use tokio::sync::{mpsc, oneshot};
+
+use super::failure;
+use super::operate::wait_for;
+use super::record::RecordObject;
+use super::session::ToHost;
+use super::world::World;
+use crate::engine::Error;
+use crate::engine::events::{Event, Slot};
+use crate::js::native::NativeWith;
+use crate::js::thread::{Thread, Wait};
+
+/// How long `e.next()` waits for the rest of the chain.
+const NEXT_MAX: Duration = Duration::from_secs(150);
+
+/// The host's part of `e`. The script's part is what it has read of the event: values that must stay the same objects.
+pub(super) struct EventObject {
+    state: RefCell<State>,
+}
+
+struct State {
+    /// Absent while the rest of the chain has it, and once the handler is through.
+    event: Option<Box<Event>>,
+    to_host: mpsc::UnboundedSender<ToHost>,
+    over: bool,
+}
+
+/// Slots that the script has read: names and values.
+type Read = GcRefCell<Vec<(JsString, JsValue)>>;
+
+type Cell = NativeWith<EventObject>;
+
+impl EventObject {
+    /// The object of an event.
+    pub(super) fn create(
+        world: &World,
+        event: Event,
+        to_host: mpsc::UnboundedSender<ToHost>,
+        _context: &mut Context,
+    ) -> JsObject {
+        let prototype = world
+            .shared
+            .borrow()
+            .as_ref()
+            .map(|shared| shared.event_prototype.clone());
+        NativeWith::object(
+            prototype,
+            Self {
+                state: RefCell::new(State {
+                    event: Some(Box::new(event)),
+                    to_host,
+                    over: false,
+                }),
+            },
+        )
+    }
+
+    /// Ends the handler's work: what it changed goes back to its caller with the result.
+    pub(super) fn finish(object: &JsObject, result: Result<(), Error>, context: &mut Context) {
+        let mut result = result;
+        if let Err(error) = write_back(object, context) {
+            result = result.and(Err(failure::plain(&error.to_string())));
+        }
+        let Some(cell) = object.downcast_ref::<Cell>() else {
+            return;
+        };
+        let mut state = cell.host.state.borrow_mut();
+        state.over = true;
+        if let Some(event) = state.event.take() {
+            let _ = state.to_host.send(ToHost::Done(event, result));
+        }
+    }
+}
+
+fn cell_of<R>(this: &JsValue, work: impl FnOnce(&EventObject, &Read) -> R) -> JsResult<R> {
+    let object = this.as_object();
+    let cell = object
+        .as_ref()
+        .and_then(|object| object.downcast_ref::<Cell>())
+        .ok_or_else(|| JsNativeError::typ().with_message("not an event"))?;
+    Ok(work(&cell.host, &cell.values))
+}
+
+/// `get(name)`: a slot as a script value, always the same one.
+pub(super) fn get(this: &JsValue, args: &[JsValue], context: &mut Context) -> JsResult<JsValue> {
+    let name = args.get_or_undefined(0).to_string(context)?;
+    let known = cell_of(this, |_, read| {
+        let read = read.borrow();
+        let found = read.iter().find(|(known, _)| *known == name);
+        found.map(|(_, value)| value.clone())
+    })?;
+    if let Some(value) = known {
+        return Ok(value);
+    }
+    let text = name.to_std_string_escaped();
+    let slot = cell_of(this, |event, _| {
+        let state = event.state.borrow();
+        state
+            .event
+            .as_ref()
+            .and_then(|event| event.get(&text).cloned())
+    })?;
+    let Some(slot) = slot else {
+        return Ok(JsValue::undefined());
+    };
+    let value = to_js(slot, context)?;
+    cell_of(this, |_, read| {
+        read.borrow_mut().push((name, value.clone()))
+    })?;
+    Ok(value)
+}
+
+/// `set(name, value)`: replaces a slot.
+pub(super) fn set(this: &JsValue, args: &[JsValue], context: &mut Context) -> JsResult<JsValue> {
+    let name = args.get_or_undefined(0).to_string(context)?;
+    let value = args.get_or_undefined(1).clone();
+    cell_of(this, |_, read| {
+        let mut read = read.borrow_mut();
+        match read.iter_mut().find(|(known, _)| *known == name) {
+            Some((_, known)) => *known = value,
+            None => read.push((name, value)),
+        }
+    })?;
+    Ok(JsValue::undefined())
+}
+
+/// `next()`: runs the rest of the chain and comes back with what it made of the event.
+pub(super) fn next(this: &JsValue, _: &[JsValue], context: &mut Context) -> JsResult<JsValue> {
+    let object = this
+        .as_object()
+        .ok_or_else(|| JsNativeError::typ().with_message("not an event"))?;
+    write_back(&object, context)?;
+    let thread = Thread::of_native()?;
+    let chain = thread.chain();
+    let (answer, answered) = oneshot::channel();
+    let in_writer = thread.on_behalf().in_writer;
+    let sent = cell_of(this, |cell, _| {
+        let mut state = cell.state.borrow_mut();
+        let event = state.event.take()?;
+        state
+            .to_host
+            .send(ToHost::Next(event, chain.clone(), answer))
+            .ok()
+    })?;
+    if sent.is_none() {
+        return Err(JsNativeError::error()
+            .with_message("the event is over")
+            .into());
+    }
+    let wait = Wait {
+        limit: NEXT_MAX,
+        serves_others: !in_writer,
+    };
+    let (event, result) = wait_for(&thread, context, &chain, &wait, answered)?
+        .map_err(|_| JsNativeError::error().with_message("the event is over"))?;
+    cell_of(this, |cell, _| {
+        cell.state.borrow_mut().event = Some(Box::new(event));
+    })?;
+    refresh(this)?;
+    result.map_err(|error| failure::to_js(&error, context))?;
+    Ok(JsValue::undefined())
+}
+
+/// What the script read and may have changed goes into the slots.
+fn write_back(object: &JsObject, context: &mut Context) -> JsResult<()> {
+    let this = JsValue::from(object.clone());
+    let read: Vec<(JsString, JsValue)> = cell_of(&this, |_, read| read.borrow().clone())?;
+    for (name, value) in read {
+        let name = name.to_std_string_escaped();
+        let slot = cell_of(&this, |cell, _| {
+            let state = cell.state.borrow();
+            state
+                .event
+                .as_ref()
+                .and_then(|event| event.get(&name).cloned())
+        })?;
+        // A slot that the event does not have is the script's own property.
+        let Some(slot) = slot else { continue };
+        let slot = from_js(slot, &value, context)?;
+        cell_of(&this, |cell, _| {
+            let mut state = cell.state.borrow_mut();
+            if let Some(known) = state.event.as_mut().and_then(|event| event.get_mut(&name)) {
+                *known = slot;
+            }
+        })?;
+    }
+    Ok(())
+}
+
+/// What came of the event goes into the objects that the script holds; what is no object is read anew.
+fn refresh(this: &JsValue) -> JsResult<()> {
+    cell_of(this, |cell, read| {
+        let state = cell.state.borrow();
+        let Some(event) = &state.event else { return };
+        read.borrow_mut().retain(
+            |(name, value)| match event.get(&name.to_std_string_escaped()) {
+                Some(Slot::Record(record)) => RecordObject::replace(value, (**record).clone()),
+                Some(_) => false,
+                None => true,
+            },
+        );
+    })
+}
+
+fn to_js(slot: Slot, context: &mut Context) -> JsResult<JsValue> {
+    Ok(match slot {
+        Slot::Record(record) => RecordObject::create(*record)?.into(),
+        Slot::Records(records) => {
+            let objects = records
+                .into_iter()
+                .map(|record| RecordObject::create(record).map(JsValue::from))
+                .collect::<JsResult<Vec<_>>>()?;
+            JsArray::from_iter(objects, context).into()
+        }
+        Slot::Json(json) => JsValue::from_json(&json, context)?,
+        Slot::Collection(_) | Slot::Collections(_) | Slot::Mail(_) => JsValue::undefined(),
+    })
+}
+
+/// A script value as a slot of the kind that was there.
+fn from_js(before: Slot, value: &JsValue, context: &mut Context) -> JsResult<Slot> {
+    Ok(match before {
+        Slot::Record(_) => match RecordObject::record(value) {
+            Some(record) => Slot::Record(Box::new(record)),
+            None => before,
+        },
+        Slot::Records(_) => match value.as_object() {
+            Some(list) if list.is_array() => {
+                let list = JsArray::from_object(list)?;
+                let mut records = Vec::new();
+                for index in 0..list.length(context)? {
+                    let one = list.get(index, context)?;
+                    records.extend(RecordObject::record(&one));
+                }
+                Slot::Records(records)
+            }
+            _ => before,
+        },
+        Slot::Json(_) => Slot::Json(value.to_json(context)?.unwrap_or_default()),
+        other => other,
+    })
+}

@@ -1,0 +1,169 @@
+//! What scripts can use: natives in Rust, and the classes above them in JavaScript (`prelude/`).
+//!
+//! Both are made once, in a scope of their own, and every script and module gets them by reference. Each file of this
+//! folder adds natives to the object `host` that the prelude's files are called with: `(function (host, api) { ... })`.
+//! What they put into `api` are the globals. All of it is frozen, so that scripts cannot change it for each other.
+
+mod app;
+mod log;
+mod registration;
+
+use std::path::Path;
+use std::rc::Rc;
+
+use boa_engine::object::ObjectInitializer;
+use boa_engine::object::builtins::JsFunction;
+use boa_engine::property::{Attribute, PropertyKey};
+use boa_engine::{
+    Context, JsNativeError, JsObject, JsResult, JsString, JsValue, NativeFunction, js_string,
+};
+
+use super::world::World;
+use super::{event, record};
+use crate::js::error::ScriptError;
+use crate::js::scope::Scope;
+use crate::js::thread::Turn;
+
+/// A native as the prelude calls it.
+pub(super) type NativeCall = fn(&JsValue, &[JsValue], &mut Context) -> JsResult<JsValue>;
+
+/// Natives of one area: name, number of parameters, function.
+pub(super) type Natives = &'static [(&'static str, usize, NativeCall)];
+
+/// The files of the prelude in their order: name and text.
+const PRELUDE: &[(&str, &str)] = &[
+    ("prelude/errors.js", include_str!("../prelude/errors.js")),
+    ("prelude/record.js", include_str!("../prelude/record.js")),
+    ("prelude/app.js", include_str!("../prelude/app.js")),
+    ("prelude/event.js", include_str!("../prelude/event.js")),
+    (
+        "prelude/register.js",
+        include_str!("../prelude/register.js"),
+    ),
+];
+
+/// The natives by the name of the object that holds them: `host.<area>.<name>`.
+const AREAS: &[(&str, Natives)] = &[
+    ("event", EVENT),
+    ("record", RECORD),
+    ("register", registration::NATIVES),
+    ("log", log::NATIVES),
+    ("app", app::NATIVES),
+];
+
+const EVENT: Natives = &[
+    ("get", 1, event::get),
+    ("set", 2, event::set),
+    ("next", 0, event::next),
+];
+
+const RECORD: Natives = &[("get", 1, record::get), ("set", 2, record::set)];
+
+/// The API that all scopes of the thread share.
+pub(super) struct Shared {
+    /// Keeps the functions' own scope alive.
+    _scope: Rc<Scope>,
+    globals: Vec<(PropertyKey, JsValue)>,
+    pub(super) event_prototype: JsObject,
+    pub(super) record_prototype: JsObject,
+    /// `(status, message, data)` -> an error object of the API.
+    pub(super) make_error: JsFunction,
+}
+
+impl Shared {
+    /// Builds the API.
+    ///
+    /// # Errors
+    /// When the prelude is broken.
+    pub(super) fn build(turn: &mut Turn<'_>, world: &Rc<World>) -> Result<Self, ScriptError> {
+        let scope = world
+            .bare_scope(&turn.thread, "api")
+            .map_err(|error| ScriptError::new(error.to_string()))?;
+        let owner = Rc::clone(&scope);
+        turn.enter(&scope, None, false, |context| {
+            let api = JsObject::with_object_proto(context.intrinsics());
+            let host = natives(context).map_err(|error| owner.describe(&error, context))?;
+            for (name, text) in PRELUDE {
+                let file = owner.evaluate(Path::new(name), text, context)?;
+                let file = file
+                    .as_function()
+                    .ok_or_else(|| ScriptError::new(format!("{name} is no function")))?;
+                let arguments = [host.clone().into(), api.clone().into()];
+                file.call(&JsValue::undefined(), &arguments, context)
+                    .map_err(|error| owner.describe(&error, context))?;
+            }
+            Self::collect(Rc::clone(&owner), &host, &api, context)
+                .map_err(|error| owner.describe(&error, context))
+        })
+    }
+
+    fn collect(
+        scope: Rc<Scope>,
+        host: &JsObject,
+        api: &JsObject,
+        context: &mut Context,
+    ) -> JsResult<Self> {
+        let mut globals = Vec::new();
+        for key in api.own_property_keys(context)? {
+            globals.push((key.clone(), api.get(key, context)?));
+        }
+        let object = |name: &str, context: &mut Context| -> JsResult<JsObject> {
+            let value = host.get(JsString::from(name), context)?;
+            value.as_object().ok_or_else(|| {
+                JsNativeError::typ()
+                    .with_message(format!("the prelude gives no {name}"))
+                    .into()
+            })
+        };
+        let make_error = object("makeError", context)?;
+        Ok(Self {
+            _scope: scope,
+            globals,
+            event_prototype: object("eventPrototype", context)?,
+            record_prototype: object("recordPrototype", context)?,
+            make_error: JsFunction::from_object(make_error).ok_or_else(|| {
+                JsNativeError::typ().with_message("the prelude's makeError is no function")
+            })?,
+        })
+    }
+
+    /// Gives a scope the API as globals.
+    ///
+    /// # Errors
+    /// When the global object refuses one.
+    pub(super) fn install(&self, context: &mut Context) -> JsResult<()> {
+        for (key, value) in &self.globals {
+            context.register_global_property(
+                key.clone(),
+                value.clone(),
+                Attribute::WRITABLE | Attribute::CONFIGURABLE,
+            )?;
+        }
+        Ok(())
+    }
+}
+
+/// The object `host` of the prelude.
+fn natives(context: &mut Context) -> JsResult<JsObject> {
+    let host = JsObject::with_object_proto(context.intrinsics());
+    for (area, functions) in AREAS {
+        let mut object = ObjectInitializer::new(context);
+        for (name, length, function) in *functions {
+            object.function(
+                NativeFunction::from_fn_ptr(*function),
+                JsString::from(*name),
+                *length,
+            );
+        }
+        let object = object.build();
+        host.set(JsString::from(*area), object, true, context)?;
+    }
+    let events = boa_engine::object::builtins::JsArray::from_iter(
+        super::names::EVENTS
+            .iter()
+            .map(|(name, _)| JsString::from(*name).into()),
+        context,
+    );
+    host.set(js_string!("events"), events, true, context)?;
+    Ok(host)
+}

@@ -1,0 +1,102 @@
+//! How scripts use the engine: an operation runs inside the transaction of the call at hand, or by itself.
+
+use std::future::Future;
+use std::rc::Rc;
+use std::time::Duration;
+
+use boa_engine::{Context, JsNativeError, JsResult};
+use futures_util::future::BoxFuture;
+use tokio::sync::oneshot;
+
+use super::failure;
+use super::session::{App, Operation, ToHost};
+use super::world::{session, world};
+use crate::engine::Error;
+use crate::engine::events::{WITHIN, Within};
+use crate::js::lane::Chain;
+use crate::js::thread::{Thread, Wait};
+
+/// How long a script waits for one operation.
+pub(super) const OPERATION_MAX: Duration = Duration::from_secs(60);
+
+/// Runs an operation on the engine and waits for its result. Other scripts wait too: between two operations of one call
+/// nothing else runs.
+///
+/// # Errors
+/// The operation's error as the script catches it.
+pub(super) fn operate<T, F>(context: &mut Context, operation: F) -> JsResult<T>
+where
+    T: Send + 'static,
+    F: for<'a> FnOnce(App<'a>) -> BoxFuture<'a, Result<T, Error>> + Send + 'static,
+{
+    let thread = Thread::of_native()?;
+    let session = session()?;
+    let chain = thread.chain();
+    let wait = Wait {
+        limit: OPERATION_MAX,
+        serves_others: false,
+    };
+    let result = match &session.transaction {
+        Some(transaction) => {
+            let (answer, answered) = oneshot::channel();
+            let work: Operation = Box::new(move |app| run_and_answer(app, operation, answer));
+            transaction
+                .send(ToHost::Operate(work))
+                .map_err(|_| over())?;
+            wait_for(&thread, context, &chain, &wait, answered)?.map_err(|_| over())?
+        }
+        None => {
+            let engine = world()?.engine.clone();
+            let future = async move {
+                operation(App {
+                    engine: &engine,
+                    tx: None,
+                })
+                .await
+            };
+            wait_for(&thread, context, &chain, &wait, future)?
+        }
+    };
+    result.map_err(|error| failure::to_js(&error, context))
+}
+
+fn run_and_answer<'a, T, F>(
+    app: App<'a>,
+    operation: F,
+    answer: oneshot::Sender<Result<T, Error>>,
+) -> BoxFuture<'a, ()>
+where
+    T: Send + 'static,
+    F: for<'b> FnOnce(App<'b>) -> BoxFuture<'b, Result<T, Error>> + Send + 'static,
+{
+    let future = operation(app);
+    Box::pin(async move {
+        let _ = answer.send(future.await);
+    })
+}
+
+fn over() -> JsNativeError {
+    JsNativeError::error().with_message("the transaction is over")
+}
+
+/// Waits for a future on the script thread; calls that the future itself makes into scripts run meanwhile.
+///
+/// # Errors
+/// When the host does not answer in time.
+pub(super) fn wait_for<F: Future>(
+    thread: &Rc<Thread>,
+    context: &mut Context,
+    chain: &Chain,
+    wait: &Wait,
+    future: F,
+) -> JsResult<F::Output> {
+    thread.check_depth()?;
+    let within: Within = std::sync::Arc::new(chain.clone());
+    thread
+        .wait(context, chain, wait, WITHIN.scope(Some(within), future))
+        .map_err(|error| {
+            JsNativeError::error()
+                .with_message(error.to_string())
+                .into()
+        })
+}

@@ -1,0 +1,14 @@
+// Functions that register functions.
+(function (host, api) {
+    "use strict";
+
+    for (const name of host.events) {
+        api["on" + name] = (handler, ...tags) => host.register.event(name, handler, tags);
+    }
+    api.cronAdd = (id, expression, handler) => host.register.cron(id, expression, handler);
+    api.cronRemove = (id) => host.register.uncron(id);
+    api.console = {};
+    for (const level of ["debug", "log", "info", "warn", "error"]) {
+        api.console[level] = (...values) => host.log.write(level, ...values);
+    }
+})

@@ -1,0 +1,78 @@
+//! The host side of a call: what a script asks for while one of its functions runs.
+//!
+//! Inside a transaction the caller's task serves the script, since it alone holds the transaction; elsewhere the script
+//! thread runs the engine's futures itself.
+
+use std::sync::Arc;
+
+use futures_util::future::BoxFuture;
+use tokio::sync::{mpsc, oneshot};
+
+use crate::engine::events::{Event, RequestParts};
+use crate::engine::{Engine, Error};
+use crate::js::lane::Chain;
+use crate::model::Collection;
+use crate::store::Tx;
+
+/// The engine as a script sees it at one moment: inside a transaction or not.
+pub(super) struct App<'a> {
+    pub(super) engine: &'a Engine,
+    pub(super) tx: Option<&'a mut Tx>,
+}
+
+impl App<'_> {
+    /// A collection by name or id, as the transaction sees it.
+    ///
+    /// # Errors
+    /// `NotFound`.
+    pub(super) fn collection(&self, name_or_id: &str) -> Result<Arc<Collection>, Error> {
+        match &self.tx {
+            Some(tx) => tx
+                .schema()
+                .find(name_or_id)
+                .cloned()
+                .ok_or_else(Error::not_found),
+            None => self.engine.collection(name_or_id),
+        }
+    }
+}
+
+/// Work on the engine that a script waits for. It answers by itself.
+pub(super) type Operation = Box<dyn for<'a> FnOnce(App<'a>) -> BoxFuture<'a, ()> + Send>;
+
+/// What a running script sends to the task that called it.
+pub(super) enum ToHost {
+    /// The call has begun on the thread of this epoch.
+    Started(u64),
+    /// `e.next()`: the rest of the event's chain is wanted. Calls into scripts on behalf of it come by the chain.
+    Next(
+        Box<Event>,
+        Chain,
+        oneshot::Sender<(Event, Result<(), Error>)>,
+    ),
+    /// The function gave a promise: the call goes on without the thread.
+    Promised,
+    /// Work inside the transaction.
+    Operate(Operation),
+    /// A transaction that the script opened ends: commit, or roll back with the error.
+    End(Result<(), Error>),
+    /// The function is through.
+    Done(Box<Event>, Result<(), Error>),
+}
+
+/// On whose behalf script code runs, beside its scope.
+pub(super) struct Session {
+    /// Where operations go; none where the script thread does them itself.
+    pub(super) transaction: Option<mpsc::UnboundedSender<ToHost>>,
+    pub(super) request: Option<Arc<RequestParts>>,
+}
+
+impl Session {
+    /// Outside of transactions and requests.
+    pub(super) fn plain() -> Self {
+        Self {
+            transaction: None,
+            request: None,
+        }
+    }
+}

@@ -1,0 +1,214 @@
+//! The handle to the script thread.
+
+use std::sync::{Arc, Mutex, PoisonError};
+use std::thread::JoinHandle;
+use std::time::Duration;
+
+use tokio::runtime::Handle;
+use tokio::sync::watch;
+
+use super::SCRIPT_TARGET;
+use super::lane::{Bell, Job, Lane, Overloaded, Route};
+use super::thread::Thread;
+use super::watchdog::{THREAD_STACK_BYTES, Watchdog};
+
+/// The bounds of scripts.
+#[derive(Clone, Debug)]
+pub struct HostOptions {
+    /// The script time of one call; waiting for the host does not count.
+    pub budget: Duration,
+    /// By how much the process may grow during one call.
+    pub growth_bytes_max: u64,
+    /// Calls that wait for the thread; more are refused.
+    pub queue_max: usize,
+    /// The thread's stack, of virtual memory.
+    pub stack_bytes: usize,
+    /// Stuck threads that are left behind before scripts are given up.
+    pub abandoned_max: u64,
+}
+
+impl Default for HostOptions {
+    fn default() -> Self {
+        Self {
+            budget: Duration::from_secs(5),
+            growth_bytes_max: 512 << 20,
+            queue_max: 10_000,
+            stack_bytes: THREAD_STACK_BYTES,
+            abandoned_max: 4,
+        }
+    }
+}
+
+/// Called on each new script thread before its first job: at the start, and when a stuck thread was replaced.
+pub type Setup = Arc<dyn Fn(&mut super::thread::Turn<'_>) + Send + Sync>;
+
+/// A handle to the thread that runs all scripts.
+#[derive(Clone)]
+pub struct Host {
+    pub(super) inner: Arc<Inner>,
+}
+
+pub(super) struct Inner {
+    pub(super) bell: Arc<Bell>,
+    pub(super) general: Lane,
+    pub(super) writer: Lane,
+    pub(super) options: HostOptions,
+    pub(super) runtime: Handle,
+    pub(super) watchdog: std::io::Result<Watchdog>,
+    setup: Setup,
+    /// Counts the threads; a thread that finds another number has been replaced.
+    epoch: watch::Sender<u64>,
+    thread: Mutex<Option<JoinHandle<()>>>,
+}
+
+impl Host {
+    /// Starts the script thread. Host futures run on the calling runtime.
+    ///
+    /// # Errors
+    /// When the system has no thread to give.
+    pub fn start(options: HostOptions, setup: Setup) -> std::io::Result<Self> {
+        let inner = Arc::<Inner>::new_cyclic(|inner| {
+            let inner = inner.clone();
+            let watchdog = Watchdog::start(options.growth_bytes_max, move |stuck| {
+                if let Some(inner) = inner.upgrade() {
+                    Self { inner }.replace(stuck.thread);
+                }
+            });
+            let bell = Arc::new(Bell::default());
+            Inner {
+                general: Lane::new(Arc::clone(&bell), options.queue_max),
+                writer: Lane::new(Arc::clone(&bell), usize::MAX),
+                bell,
+                runtime: Handle::current(),
+                watchdog,
+                options,
+                setup,
+                epoch: watch::Sender::new(0),
+                thread: Mutex::default(),
+            }
+        });
+        let host = Self { inner };
+        if let Err(error) = &host.inner.watchdog {
+            return Err(error.kind().into());
+        }
+        host.spawn(0)?;
+        Ok(host)
+    }
+
+    /// Queues a job.
+    ///
+    /// # Errors
+    /// When too many wait already.
+    pub fn submit(&self, route: &Route, job: Job) -> Result<(), Overloaded> {
+        match route {
+            Route::General => self.inner.general.push(job),
+            Route::Writer => self.inner.writer.push(job),
+            Route::Chain(chain) => chain.0.push(job),
+        }
+    }
+
+    /// Queues what continues an accepted call.
+    pub fn continue_with(&self, route: &Route, job: Job) {
+        match route {
+            Route::General => self.inner.general.push_unbounded(job),
+            Route::Writer => self.inner.writer.push_unbounded(job),
+            Route::Chain(chain) => chain.0.push_unbounded(job),
+        }
+    }
+
+    /// The runtime that host futures run on.
+    #[must_use]
+    pub fn runtime(&self) -> &Handle {
+        &self.inner.runtime
+    }
+
+    /// The bounds of scripts.
+    #[must_use]
+    pub fn options(&self) -> &HostOptions {
+        &self.inner.options
+    }
+
+    /// Ends the thread after the job at hand. Later jobs are dropped unheard.
+    pub fn stop(&self) {
+        self.inner.epoch.send_replace(u64::MAX);
+        self.inner.bell.ring();
+    }
+
+    /// Waits for the end of a stopped thread, unless it is the caller's own.
+    pub fn join(&self) {
+        let handle = self
+            .inner
+            .thread
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .take();
+        if let Some(handle) = handle
+            && handle.thread().id() != std::thread::current().id()
+        {
+            let _ = handle.join();
+        }
+    }
+
+    /// Waits until the thread of this epoch is no more the one that runs.
+    pub async fn left(&self, epoch: u64) {
+        let mut changes = self.inner.epoch.subscribe();
+        let _ = changes.wait_for(|current| *current != epoch).await;
+    }
+
+    /// Waits until no thread runs and none will.
+    pub async fn given_up(&self) {
+        let mut changes = self.inner.epoch.subscribe();
+        let _ = changes.wait_for(|current| *current == u64::MAX).await;
+    }
+
+    pub(super) fn is_current(&self, epoch: u64) -> bool {
+        *self.inner.epoch.borrow() == epoch
+    }
+
+    fn spawn(&self, epoch: u64) -> std::io::Result<()> {
+        let host = self.clone();
+        let handle = std::thread::Builder::new()
+            .name("scripts".to_owned())
+            .stack_size(self.inner.options.stack_bytes)
+            .spawn(move || {
+                let setup = Arc::clone(&host.inner.setup);
+                Thread::run(host, epoch, &setup);
+            })?;
+        *self
+            .inner
+            .thread
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner) = Some(handle);
+        Ok(())
+    }
+
+    /// Leaves the thread of this epoch to itself, as native code of a script does not end, and starts another. What
+    /// waits in the lanes is for the new one. Too many abandoned threads end all scripting.
+    pub(super) fn replace(&self, epoch: u64) {
+        let next = if epoch >= self.inner.options.abandoned_max {
+            tracing::error!(target: SCRIPT_TARGET, "scripts got stuck too often; they are off until the server restarts");
+            u64::MAX
+        } else {
+            epoch + 1
+        };
+        let replaced = self.inner.epoch.send_if_modified(|current| {
+            let is_current = *current == epoch;
+            if is_current {
+                *current = next;
+            }
+            is_current
+        });
+        if !replaced {
+            return;
+        }
+        tracing::error!(
+            target: SCRIPT_TARGET,
+            "a script does not end; the script thread starts anew, the state of modules is lost"
+        );
+        if next != u64::MAX
+            && let Err(error) = self.spawn(next)
+        {
+            tracing::error!(%error, "the script thread cannot be started");
+        }
+    }
+}

@@ -1,0 +1,99 @@
+//! Promises between scripts and the host.
+
+use std::cell::Cell;
+use std::future::Future;
+use std::rc::Rc;
+
+use boa_engine::object::builtins::{JsFunction, JsPromise};
+use boa_engine::{Context, JsArgs, JsError, JsResult, JsValue, NativeFunction};
+
+use super::native::Native;
+use super::thread::{Thread, Turn};
+
+/// Takes what a host future gave to a script value.
+pub type Settle = Box<dyn FnOnce(&mut Context) -> JsResult<JsValue> + Send>;
+
+/// What is done with the outcome of a call.
+pub type Done = Box<dyn FnOnce(&mut Context, JsResult<JsValue>)>;
+
+impl Thread {
+    /// A promise of what a future gives. The future runs on the host's runtime; other scripts go on meanwhile.
+    pub fn promise(
+        self: &Rc<Self>,
+        context: &mut Context,
+        future: impl Future<Output = Settle> + Send + 'static,
+    ) -> JsValue {
+        let (promise, resolvers) = JsPromise::new_pending(context);
+        let current = self.on_behalf();
+        let route = self.continuation();
+        // Script values stay here; the runtime gets a number.
+        let id = self.pending.park((resolvers, current));
+        let host = self.host().clone();
+        let runtime = host.runtime().clone();
+        runtime.spawn(async move {
+            let settle = future.await;
+            host.continue_with(&route, Box::new(move |turn| turn.settle(id, settle)));
+        });
+        promise.into()
+    }
+}
+
+impl Turn<'_> {
+    fn settle(&mut self, id: u64, settle: Settle) {
+        let Some((resolvers, current)) = self.thread.pending.take(id) else {
+            return;
+        };
+        let Some(scope) = current.scope.clone().filter(|scope| !scope.is_dead()) else {
+            return;
+        };
+        let result = self.enter_as(&scope, current, None, |context| match settle(context) {
+            Ok(value) => resolvers
+                .resolve
+                .call(&JsValue::undefined(), &[value], context),
+            Err(error) => {
+                let reason = error.into_opaque(context)?;
+                resolvers
+                    .reject
+                    .call(&JsValue::undefined(), &[reason], context)
+            }
+        });
+        if let Err(error) = result {
+            self.report(&scope, &error);
+        }
+    }
+}
+
+/// Does something with the outcome of a call: at once, or, when the call gave a promise, once that is settled. A promise
+/// that is never settled drops `done` with the script.
+///
+/// # Errors
+/// When a promise cannot be waited for.
+pub fn when_done(value: JsValue, context: &mut Context, done: Done) -> JsResult<()> {
+    let Some(promise) = value.as_promise() else {
+        done(context, Ok(value));
+        return Ok(());
+    };
+    let done = Rc::new(Cell::new(Some(done)));
+    let on = |failed: bool, done: Rc<Cell<Option<Done>>>, context: &Context| -> JsFunction {
+        NativeFunction::from_copy_closure_with_captures(
+            move |_, args, done: &Native<Rc<Cell<Option<Done>>>>, context| {
+                if let Some(done) = done.take() {
+                    let value = args.get_or_undefined(0).clone();
+                    let outcome = if failed {
+                        Err(JsError::from_opaque(value))
+                    } else {
+                        Ok(value)
+                    };
+                    done(context, outcome);
+                }
+                Ok(JsValue::undefined())
+            },
+            Native(done),
+        )
+        .to_js_function(context.realm())
+    };
+    let fulfilled = on(false, Rc::clone(&done), context);
+    let rejected = on(true, done, context);
+    promise.then(Some(fulfilled), Some(rejected), context)?;
+    Ok(())
+}
