@@ -52,6 +52,15 @@ pub struct Frame {
     pub column: Option<u32>,
 }
 
+/// Names of sources that no script's author has written begin with this; errors point to who called them.
+pub const INTERNAL: &str = "internal:";
+
+impl Frame {
+    fn is_internal(&self) -> bool {
+        self.file.starts_with(INTERNAL)
+    }
+}
+
 /// Why a script failed. It holds nothing of the script's heap, so it may go anywhere.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct ScriptError {
@@ -114,8 +123,9 @@ impl ScriptError {
     pub fn from_js(error: &JsError, context: &mut Context, positions: &dyn Positions) -> Self {
         let stack = frames(error, context, positions);
         // Endless loops outside of functions have no line; what called them is the next best.
-        let first = stack.iter().find(|frame| frame.line.is_some());
-        let first = first.or(stack.first());
+        let written = || stack.iter().filter(|frame| !frame.is_internal());
+        let first = written().find(|frame| frame.line.is_some());
+        let first = first.or(written().next()).or(stack.first());
         Self {
             message: shortened(message(error, context)),
             file: first.map(|frame| frame.file.clone()),

@@ -39,10 +39,10 @@ const DECORATORS: &str = "var babelHelpers = { \
 
 /// JavaScript that is ready to run.
 #[derive(Debug)]
-pub(crate) struct Code {
-    pub(crate) text: String,
+pub(super) struct Code {
+    pub text: String,
     /// `None` if positions in `text` are those of the source.
-    pub(crate) map: Option<LineMap>,
+    pub map: Option<LineMap>,
 }
 
 /// Why a source is not a script. Lines and columns count from 1; columns in characters.
@@ -105,7 +105,7 @@ impl LineMap {
 /// # Errors
 /// TypeScript that does not parse, `import` and `export`, a source too large or nested too deeply. Errors of plain
 /// JavaScript are left to the interpreter.
-pub(crate) fn to_javascript(path: &str, source: &str) -> Result<Code, SyntaxError> {
+pub(super) fn to_javascript(path: &str, source: &str) -> Result<Code, SyntaxError> {
     check_size(source)?;
     if Path::new(path)
         .extension()
