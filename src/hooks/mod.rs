@@ -20,26 +20,34 @@
 //! | `operate` | how script functions use the engine |
 //! | `writes` | scripts in the write chains of records and collections |
 //! | `router` | routes of scripts |
+//! | `migrations`, `automigrate` | scripts that change the database once; writing them |
 //! | `topics`, `crons` | subscriptions and scheduled jobs |
+//! | `gate`, `serve`, `router`, `keep` | requests: middlewares and routes of scripts, and what they keep about one |
 //! | `globals`, `prelude/` | what scripts can use: natives in Rust, and the classes above them in JavaScript |
 //!
 //! Invariants: a failing script harms only itself; an event is handled by one version of a script; a script waits for the
 //! engine, never the engine for a script beyond its limit.
 
+mod automigrate;
 mod call;
 mod catalog;
 mod control;
 mod crons;
+mod encode;
 mod event;
 mod failure;
 mod files;
+mod gate;
 mod globals;
+mod keep;
+mod migrations;
 mod names;
 mod operate;
 mod record;
 mod registry;
 mod router;
 mod routes;
+mod serve;
 mod session;
 mod topics;
 mod watch;
@@ -56,6 +64,7 @@ use tokio_util::sync::CancellationToken;
 use self::call::ScriptHandler;
 use self::catalog::{Catalog, Wanted};
 use self::files::Folders;
+pub use self::gate::Gate;
 use self::globals::modules::Apis;
 use self::globals::storage::Storage;
 use self::registry::Published;
@@ -79,6 +88,8 @@ pub struct HookOptions {
     pub budget: Duration,
     /// By how much the process may grow during one call, in bytes.
     pub growth_bytes_max: u64,
+    /// Write a migration when a collection is changed over the API.
+    pub automigrate: bool,
     /// Start only what PocketBase starts: `*.pb.js` and `*.pb.ts` of the hooks folder itself.
     pub top_level_only: bool,
     /// Look again when files change.
@@ -120,16 +131,17 @@ struct Inner {
     options: HookOptions,
     published: Published,
     catalog: Catalog,
+    stop: CancellationToken,
     /// One change of scripts at a time.
     changing: tokio::sync::Mutex<()>,
 }
 
 impl Scripts {
-    /// Loads all scripts and takes part in the engine's events. Scripts that fail to load are logged.
+    /// Starts the script thread. No script runs before [`Scripts::load`].
     ///
     /// # Errors
     /// When the system has no thread for scripts.
-    pub async fn start(
+    pub fn open(
         parts: HookParts,
         options: HookOptions,
         stop: CancellationToken,
@@ -165,32 +177,37 @@ impl Scripts {
             },
             setup,
         )?;
-        let scripts = Self {
+        Ok(Self {
             inner: Arc::new(Inner {
                 engine: engine.clone(),
                 host,
                 options,
-                published: published.clone(),
+                published,
                 catalog,
+                stop,
                 changing: tokio::sync::Mutex::default(),
             }),
-        };
-        scripts.refresh(Wanted::Changed).await;
+        })
+    }
+
+    /// Loads all scripts and takes part in the engine's events. Scripts that fail to load are logged.
+    pub async fn load(&self) {
+        self.refresh(Wanted::Changed).await;
+        let (engine, published) = (&self.inner.engine, &self.inner.published);
         engine
             .interceptors()
-            .set(Arc::new(Interception(scripts.clone())));
+            .set(Arc::new(Interception(self.clone())));
         engine.register_hook(Arc::new(writes::RecordWrites::new(
             engine.clone(),
             published.clone(),
         )));
         engine.register_collection_hook(Arc::new(writes::CollectionWrites::new(
             engine.clone(),
-            published,
+            published.clone(),
         )));
-        if scripts.inner.options.watch {
-            watch::start(scripts.clone(), stop);
+        if self.inner.options.watch {
+            watch::start(self.clone(), self.inner.stop.clone());
         }
-        Ok(scripts)
     }
 
     /// Ends the script thread.
@@ -273,12 +290,14 @@ struct Interception(Scripts);
 
 impl Interceptor for Interception {
     fn handlers(&self, kind: EventKind, collection: Option<&Collection>) -> Vec<Arc<dyn Handler>> {
-        handlers(
+        let mut handlers = handlers(
             &self.0.inner.engine,
             &self.0.inner.published,
             kind,
             collection,
-        )
+        );
+        handlers.extend(automigrate::handler(&self.0, kind));
+        handlers
     }
 }
 

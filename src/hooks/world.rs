@@ -9,14 +9,16 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use boa_engine::object::builtins::JsFunction;
-use boa_engine::{Context, JsNativeError, JsResult, JsValue};
+use boa_engine::property::Attribute;
+use boa_engine::{Context, JsNativeError, JsObject, JsResult, JsString, JsValue, js_string};
 
 use super::catalog::Source;
 use super::files::{ScriptFile, Text};
 use super::globals::Shared;
 use super::globals::cron::Ticker;
+use super::migrations::Functions;
 use super::registry::{EventHandler, Function, Published, Registry, Script, ScriptState};
-use super::router::Route;
+use super::router::{Middleware, Route};
 use super::session::Session;
 use super::{HookOptions, Options, crons};
 use crate::engine::Engine;
@@ -42,6 +44,7 @@ pub(super) enum Registration {
         function: Arc<Function>,
     },
     Route(Route),
+    Middlewares(Vec<Middleware>),
     Cron {
         id: String,
         expression: String,
@@ -107,6 +110,8 @@ pub(super) struct World {
     modules: RefCell<Rc<ModuleSet>>,
     loaded: RefCell<BTreeMap<String, Loaded>>,
     functions: RefCell<HashMap<u64, (JsFunction, Rc<Scope>)>>,
+    /// What scripts keep about requests, by the number of the request's [`super::keep::Keep`].
+    pub(super) kept: RefCell<HashMap<u64, JsObject>>,
     /// Functions by the file and the place they were handed over at while it was loaded.
     places: RefCell<HashMap<(PathBuf, u32), u64>>,
     last_registration: Cell<u64>,
@@ -118,6 +123,8 @@ pub(super) struct World {
     consoles: RefCell<HashMap<u64, Rc<Scope>>>,
     /// The ids of the scripts' scheduled jobs.
     crons: RefCell<Vec<String>>,
+    /// What the migration that runs has given to `migrate`.
+    pub(super) migration: RefCell<Functions>,
 }
 
 /// The world of the thread at hand.
@@ -196,12 +203,14 @@ impl World {
             modules: RefCell::new(modules),
             loaded: RefCell::default(),
             functions: RefCell::default(),
+            kept: RefCell::default(),
             places: RefCell::default(),
             last_registration: Cell::new(0),
             former: RefCell::default(),
             updating: Cell::new(false),
             consoles: RefCell::default(),
             crons: RefCell::default(),
+            migration: RefCell::default(),
         });
         turn.thread.set_data(Rc::clone(&world) as Rc<dyn Any>);
         match Shared::build(turn, &world) {
@@ -523,6 +532,10 @@ impl World {
                         counts[2] += 1;
                         registry.routes.add(route.clone());
                     }
+                    Registration::Middlewares(list) => {
+                        counts[0] += list.len();
+                        registry.middlewares.extend(list.iter().cloned());
+                    }
                     Registration::Cron {
                         id,
                         expression,
@@ -673,9 +686,15 @@ impl World {
     /// Gives a scope the application's globals.
     pub(super) fn furnish(&self, context: &mut Context) -> JsResult<()> {
         match self.shared.borrow().as_ref() {
-            Some(shared) => shared.install(context),
-            None => Ok(()),
+            Some(shared) => shared.install(context)?,
+            None => return Ok(()),
         }
+        let folder = self.options.hooks.hooks_dir.to_string_lossy();
+        context.register_global_property(
+            js_string!("__hooks"),
+            JsString::from(&*folder),
+            Attribute::WRITABLE | Attribute::CONFIGURABLE,
+        )
     }
 
     /// The modules that new code shares with the scripts.

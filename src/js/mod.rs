@@ -22,6 +22,8 @@ mod entry;
 pub mod error;
 mod executor;
 pub mod host;
+#[cfg(test)]
+mod hostile;
 pub mod lane;
 pub mod modules;
 pub mod native;

@@ -4,6 +4,7 @@ mod api;
 mod examples;
 mod life_cycle;
 mod limits;
+mod migrations;
 mod routes;
 mod writes;
 
