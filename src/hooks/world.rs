@@ -368,7 +368,8 @@ impl World {
                     failed.push(path.clone());
                     let error = self.plain(&error);
                     tracing::error!(
-                        module.path = %path.display(),
+                        target: SCRIPT_TARGET,
+                        { module.path = %path.display() },
                         "a module cannot be loaded, the version before it stays: {error}"
                     );
                     self.blame_users_of(&before, path, &error);

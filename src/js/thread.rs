@@ -14,6 +14,7 @@
 use std::any::Any;
 use std::cell::{Cell, RefCell};
 use std::collections::VecDeque;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::pin::pin;
 use std::rc::Rc;
 use std::sync::Arc;
@@ -275,8 +276,18 @@ impl Thread {
             thread: Rc::clone(self),
             outer,
         };
-        job(&mut turn);
-        turn.drain();
+        let ran = catch_unwind(AssertUnwindSafe(|| {
+            job(&mut turn);
+            turn.drain();
+        }));
+        if ran.is_err() {
+            // Nobody knows what state the interpreter is in: nothing of it is touched any more, as with a thread that
+            // got stuck, and another one takes over.
+            self.host.replace(self.epoch);
+            loop {
+                std::thread::park();
+            }
+        }
         self.depth.set(self.depth.get() - 1);
         *self.current.borrow_mut() = current;
         self.executor.replace(below);
