@@ -240,10 +240,11 @@ impl Scripts {
                 ..Refreshed::default()
             };
         }
-        let (scripts, postponed) = (plan.load.clone(), plan.postponed);
+        let scripts = [&plan.load[..], &plan.with_modules].concat();
+        let postponed = plan.postponed;
         let updated = self
             .on_thread(move |turn| match World::of(turn) {
-                Some(world) => world.update(turn, &plan.load, &plan.gone, &plan.changed),
+                Some(world) => world.update(turn, &plan),
                 None => Updated::default(),
             })
             .await;

@@ -64,7 +64,7 @@ async fn functions_are_called_with_arguments_and_awaited() {
     assert_eq!(run.expect(200)["result"], json!({"at": "main"}));
     let error = call(&app, "a", "fails").await.expect(400);
     assert!(
-        error["message"].as_str().unwrap().contains("as asked"),
+        error["message"].as_str().unwrap().contains("As asked"),
         "{error}"
     );
     assert_eq!(
