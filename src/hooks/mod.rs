@@ -50,6 +50,7 @@ mod routes;
 mod serve;
 mod session;
 mod topics;
+mod types;
 mod watch;
 mod world;
 mod writes;
@@ -192,6 +193,7 @@ impl Scripts {
 
     /// Loads all scripts and takes part in the engine's events. Scripts that fail to load are logged.
     pub async fn load(&self) {
+        types::write(self.inner.engine.store().dir());
         self.refresh(Wanted::Changed).await;
         let (engine, published) = (&self.inner.engine, &self.inner.published);
         engine
