@@ -2,13 +2,17 @@
 
 use std::sync::Arc;
 
-use boa_engine::{Context, JsError, JsNativeError, JsString, JsValue, js_string};
+use boa_engine::property::PropertyKey;
+use boa_engine::{Context, JsError, JsNativeError, JsObject, JsString, JsValue, js_string};
 use serde_json::{Map, Value as Json};
 
 use super::registry::Script;
 use super::world::world;
 use crate::engine::Error;
 use crate::js::error::ScriptError;
+
+/// How many prototypes of a returned value are looked at.
+const PROTOTYPES_MAX: usize = 8;
 
 /// A failure that clients learn nothing of.
 pub(super) fn plain(why: &str) -> Error {
@@ -35,6 +39,37 @@ pub(super) fn to_engine(
     Error::BadRequest(String::new())
 }
 
+/// A handler that returns an error of the host has failed, as in PocketBase.
+///
+/// # Errors
+/// That error.
+pub(super) fn unless_error(value: JsValue) -> Result<(), JsError> {
+    let marked = |name: JsString| {
+        value
+            .as_object()
+            .and_then(|object| data_of(&object, name))
+            .is_some_and(|mark| mark.to_boolean())
+    };
+    if marked(js_string!("isHostError")) {
+        return Err(JsError::from_opaque(value));
+    }
+    Ok(())
+}
+
+/// A data property of an object or of its prototypes, read without running script code.
+fn data_of(object: &JsObject, name: JsString) -> Option<JsValue> {
+    let key = PropertyKey::from(name);
+    let mut holder = Some(object.clone());
+    for _ in 0..PROTOTYPES_MAX {
+        let object = holder?;
+        if let Some(property) = object.try_borrow().ok()?.properties().get(&key) {
+            return property.value().cloned();
+        }
+        holder = object.prototype();
+    }
+    None
+}
+
 /// The answer that a thrown error object of the API stands for.
 fn thrown_answer(error: &JsError, context: &mut Context) -> Option<Error> {
     let value = error.as_opaque()?.clone();
@@ -58,13 +93,18 @@ fn thrown_answer(error: &JsError, context: &mut Context) -> Option<Error> {
     Some(answer(status, message, data))
 }
 
-/// An answer with this status, message and data.
-fn answer(status: u32, message: String, _data: Map<String, Json>) -> Error {
-    match status {
-        401 => Error::Unauthorized(message),
-        403 => Error::Forbidden(message),
-        404 => Error::NotFound(message),
-        _ => Error::BadRequest(message),
+/// An answer with this status, message and data; statuses that are no errors count as 400.
+fn answer(status: u32, message: String, data: Map<String, Json>) -> Error {
+    let status = u16::try_from(status).unwrap_or_default();
+    Error::Custom {
+        status: if (400..=599).contains(&status) {
+            status
+        } else {
+            400
+        },
+        message,
+        data,
+        cause: None,
     }
 }
 
@@ -98,6 +138,7 @@ pub(super) fn parts(error: &Error) -> (u16, String, Map<String, Json>) {
     let code = error.code();
     let data = match error {
         Error::Validation { fields, .. } => fields.to_json(),
+        Error::Custom { data, .. } => data.clone(),
         _ => Map::new(),
     };
     let mut message = match error {
@@ -107,5 +148,9 @@ pub(super) fn parts(error: &Error) -> (u16, String, Map<String, Json>) {
     if message.is_empty() {
         message = code.message().to_owned();
     }
-    (code.status(), message, data)
+    let status = match error {
+        Error::Custom { status, .. } => *status,
+        _ => code.status(),
+    };
+    (status, message, data)
 }

@@ -25,7 +25,7 @@ use crate::bus::{Bus, BusOptions, LogLimits, QueueLimits};
 use crate::config::Config;
 use crate::engine::events::EventKind;
 use crate::engine::{Engine, EngineOptions};
-use crate::hooks::{HookOptions, Scripts};
+use crate::hooks::{Gate, HookOptions, HookParts, Scripts};
 use crate::http::middleware::{Cors, Edge, EdgeOptions};
 use crate::http::rate::RateLimits;
 use crate::live::{Live, LiveOptions, StreamLimits};
@@ -134,20 +134,21 @@ pub async fn start(config: &Config, listener: TcpListener) -> anyhow::Result<Run
     let addr = listener.local_addr()?;
     let clients = Clients::default();
     engine.register_hook(Arc::new(Dispatcher::start(engine.clone(), clients.clone())));
-    let live = Live::start(&engine, live_options(config));
+    let live = open_live(config, &engine);
+    let stop = CancellationToken::new();
+    let scripts = open_scripts(config, &engine, &live, stop.clone()).await?;
+    scripts.migrate_up().await?;
+    scripts.load().await;
     let shared = routes::Shared {
         engine: Data::new(engine.clone()),
         clients: Data::new(clients.clone()),
         live: Data::new(live.clone()),
+        scripts: Data::new(scripts.clone()),
         documents: Data::new(documents()),
         limits: Data::new(RateLimits::default()),
         thumbs: Data::new(Thumbs::new(engine.files().clone())),
         public: routes::Public::of(config),
     };
-    let stop = CancellationToken::new();
-    let scripts = Scripts::start(&engine, hook_options(config, &engine).await?, stop.clone())
-        .await
-        .context("no thread for hook scripts")?;
     engine
         .announce(EventKind::Bootstrap, &[])
         .await
@@ -164,9 +165,11 @@ pub async fn start(config: &Config, listener: TcpListener) -> anyhow::Result<Run
         cors: Cors::new(&config.origins),
         activity: Some(Arc::new(log)),
     });
+    let gate = Gate::new(scripts.clone());
     let server = HttpServer::new(move || {
         let shared = shared.clone();
         App::new()
+            .wrap(gate.clone())
             .wrap(edge.clone())
             .configure(move |app| routes::mount(app, &shared))
     })
@@ -210,23 +213,49 @@ fn live_options(config: &Config) -> LiveOptions {
     }
 }
 
+/// Starts live events for an engine.
+#[must_use]
+pub fn open_live(config: &Config, engine: &Engine) -> Live {
+    Live::start(engine, live_options(config))
+}
+
 /// The descriptions of the rooms beside the API.
 #[must_use]
 pub fn documents() -> Documents {
-    Documents(vec![crate::live::description()])
+    Documents(vec![
+        crate::live::description(),
+        crate::hooks::description(),
+    ])
 }
 
-async fn hook_options(config: &Config, engine: &Engine) -> anyhow::Result<HookOptions> {
+/// Starts the script thread of an engine; no script runs yet.
+///
+/// # Errors
+/// When the system has no thread for scripts.
+pub async fn open_scripts(
+    config: &Config,
+    engine: &Engine,
+    live: &Live,
+    stop: CancellationToken,
+) -> anyhow::Result<Scripts> {
     let mut conn = engine.store().read().await?;
-    let hooks = config.hooks.clone();
-    Ok(HookOptions {
+    let hooks = &config.hooks;
+    let options = HookOptions {
         hooks_dir: absolute(&hooks.dir),
         modules_dir: absolute(&hooks.modules_dir),
         migrations_dir: absolute(&hooks.migrations_dir),
         budget: hooks.timeout,
         growth_bytes_max: hooks.growth_bytes_max,
+        automigrate: hooks.automigrate,
+        watch: hooks.watch,
         top_level_only: migrations::was_made_by_pocketbase(&mut conn).await?,
-    })
+    };
+    let parts = HookParts {
+        engine: engine.clone(),
+        live: live.clone(),
+        apis: Vec::new(),
+    };
+    Scripts::open(parts, options, stop).context("no thread for hook scripts")
 }
 
 /// Scripts require files by absolute paths.

@@ -34,7 +34,7 @@ const EDGES: &[(&str, &[&str])] = &[
         "hooks",
         &[
             "base", "filter", "bus", "blob", "mail", "js", "model", "store", "engine", "http",
-            "api",
+            "api", "live",
         ],
     ),
     (
@@ -62,11 +62,13 @@ const EDGES: &[(&str, &[&str])] = &[
 /// Who alone may use a library; others are everybody's.
 const LIBRARIES: &[(&str, &[&str])] = &[
     ("sqlx", &["store"]),
-    ("actix_web", &["http", "api", "live", "server", "cli"]),
-    ("actix_web", &["http", "api", "hooks", "server", "cli"]),
+    (
+        "actix_web",
+        &["http", "api", "live", "hooks", "server", "cli"],
+    ),
     ("actix_files", &["server"]),
     ("actix_multipart", &["http"]),
-    ("utoipa", &["api", "live"]),
+    ("utoipa", &["api", "live", "hooks"]),
     ("clap", &["config"]),
     ("dotenvy", &["cli"]),
     ("anyhow", &["cli", "server"]),

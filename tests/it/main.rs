@@ -12,6 +12,7 @@
 mod api;
 mod cli;
 mod engine;
+mod hooks;
 mod layers;
 mod live;
 mod store;

@@ -5,8 +5,20 @@
 //! What they put into `api` are the globals. All of it is frozen, so that scripts cannot change it for each other.
 
 mod app;
+mod auth;
+pub(super) mod bytes;
+pub(super) mod cron;
+mod data;
+pub(super) mod filesystem;
 mod log;
+pub(super) mod modules;
+mod plain;
+mod pubsub;
 mod registration;
+mod request;
+mod response;
+pub(super) mod storage;
+mod utils;
 
 use std::path::Path;
 use std::rc::Rc;
@@ -18,7 +30,7 @@ use boa_engine::{
     Context, JsNativeError, JsObject, JsResult, JsString, JsValue, NativeFunction, js_string,
 };
 
-use super::world::World;
+use super::world::{World, world};
 use super::{event, record};
 use crate::js::error::ScriptError;
 use crate::js::scope::Scope;
@@ -32,14 +44,26 @@ pub(super) type Natives = &'static [(&'static str, usize, NativeCall)];
 
 /// The files of the prelude in their order: name and text.
 const PRELUDE: &[(&str, &str)] = &[
-    ("prelude/errors.js", include_str!("../prelude/errors.js")),
-    ("prelude/record.js", include_str!("../prelude/record.js")),
-    ("prelude/app.js", include_str!("../prelude/app.js")),
-    ("prelude/event.js", include_str!("../prelude/event.js")),
+    ("internal:errors.js", include_str!("../prelude/errors.js")),
+    ("internal:record.js", include_str!("../prelude/record.js")),
+    ("internal:app.js", include_str!("../prelude/app.js")),
+    ("internal:readers.js", include_str!("../prelude/readers.js")),
+    ("internal:values.js", include_str!("../prelude/values.js")),
+    ("internal:event.js", include_str!("../prelude/event.js")),
+    ("internal:router.js", include_str!("../prelude/router.js")),
+    ("internal:files.js", include_str!("../prelude/files.js")),
     (
-        "prelude/register.js",
+        "internal:register.js",
         include_str!("../prelude/register.js"),
     ),
+    ("internal:log.js", include_str!("../prelude/log.js")),
+    ("internal:data.js", include_str!("../prelude/data.js")),
+    (
+        "internal:services.js",
+        include_str!("../prelude/services.js"),
+    ),
+    // The last one.
+    ("internal:freeze.js", include_str!("../prelude/freeze.js")),
 ];
 
 /// The natives by the name of the object that holds them: `host.<area>.<name>`.
@@ -49,12 +73,26 @@ const AREAS: &[(&str, Natives)] = &[
     ("register", registration::NATIVES),
     ("log", log::NATIVES),
     ("app", app::NATIVES),
+    ("request", request::NATIVES),
+    ("response", response::NATIVES),
+    ("file", filesystem::NATIVES),
+    ("data", data::NATIVES),
+    ("pubsub", pubsub::NATIVES),
+    ("modules", modules::NATIVES),
+    ("storage", storage::NATIVES),
+    ("cron", cron::NATIVES),
+    ("auth", auth::NATIVES),
+    ("utils", utils::NATIVES),
 ];
 
 const EVENT: Natives = &[
     ("get", 1, event::get),
     ("set", 2, event::set),
+    ("has", 1, event::has),
     ("next", 0, event::next),
+    ("kind", 0, event::kind),
+    ("tags", 0, event::tags),
+    ("hasRequest", 0, event::has_request),
 ];
 
 const RECORD: Natives = &[("get", 1, record::get), ("set", 2, record::set)];
@@ -66,6 +104,7 @@ pub(super) struct Shared {
     globals: Vec<(PropertyKey, JsValue)>,
     pub(super) event_prototype: JsObject,
     pub(super) record_prototype: JsObject,
+    pub(super) file_prototype: JsObject,
     /// `(status, message, data)` -> an error object of the API.
     pub(super) make_error: JsFunction,
 }
@@ -121,6 +160,7 @@ impl Shared {
             globals,
             event_prototype: object("eventPrototype", context)?,
             record_prototype: object("recordPrototype", context)?,
+            file_prototype: object("filePrototype", context)?,
             make_error: JsFunction::from_object(make_error).ok_or_else(|| {
                 JsNativeError::typ().with_message("the prelude's makeError is no function")
             })?,
@@ -136,6 +176,20 @@ impl Shared {
             context.register_global_property(
                 key.clone(),
                 value.clone(),
+                Attribute::WRITABLE | Attribute::CONFIGURABLE,
+            )?;
+        }
+        let global = context.global_object();
+        let hooks = world()?.options.hooks.hooks_dir.clone();
+        let hooks = JsString::from(hooks.to_string_lossy().as_ref());
+        for (name, value) in [
+            ("self", JsValue::from(global.clone())),
+            ("global", global.into()),
+            ("__hooks", hooks.into()),
+        ] {
+            context.register_global_property(
+                JsString::from(name),
+                value,
                 Attribute::WRITABLE | Attribute::CONFIGURABLE,
             )?;
         }

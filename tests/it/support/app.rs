@@ -45,6 +45,8 @@ pub(super) struct Here {
 #[derive(Default)]
 pub(crate) struct Builder {
     change: Option<Change>,
+    /// Files beside the data directory: paths and texts.
+    files: Vec<(String, String)>,
 }
 
 type Change = Box<dyn FnOnce(&mut Config) + Send>;
@@ -125,6 +127,16 @@ impl TestApp {
         data_dir(self.root.path())
     }
 
+    /// Writes a file beside the data directory, such as `pb_hooks/a.js`, as editors do: all at once.
+    pub(crate) fn write(&self, path: &str, text: &str) {
+        write_file(&self.root.path().join(path), text);
+    }
+
+    /// Removes a file beside the data directory.
+    pub(crate) fn remove(&self, path: &str) {
+        std::fs::remove_file(self.root.path().join(path)).expect("a file to remove");
+    }
+
     /// The files that are stored for records: paths below `storage/`, without attributes and thumbs, sorted.
     pub(crate) fn stored_files(&self) -> Vec<String> {
         let storage = self.dir().join("storage");
@@ -148,11 +160,30 @@ impl Builder {
         self
     }
 
+    /// A hook script, by its path below `pb_hooks`.
+    pub(crate) fn hook(self, name: &str, text: &str) -> Self {
+        self.file(&format!("pb_hooks/{name}"), text)
+    }
+
+    /// A shared module, by its path below `pb_modules`.
+    pub(crate) fn module(self, name: &str, text: &str) -> Self {
+        self.file(&format!("pb_modules/{name}"), text)
+    }
+
+    /// A file beside the data directory.
+    pub(crate) fn file(mut self, path: &str, text: &str) -> Self {
+        self.files.push((path.to_owned(), text.to_owned()));
+        self
+    }
+
     pub(crate) async fn start(self) -> TestApp {
         watch::install();
         let template = template::get().await;
         let root = tempfile::tempdir().expect("a temporary directory");
         template.copy_to(&data_dir(root.path()));
+        for (path, text) in &self.files {
+            write_file(&root.path().join(path), text);
+        }
         let (server, base) = start(&data_dir(root.path()), self.change).await;
         TestApp {
             root,
@@ -247,6 +278,14 @@ impl Drop for Here {
             "the server's thread panicked"
         );
     }
+}
+
+fn write_file(path: &Path, text: &str) {
+    let folder = path.parent().expect("a folder");
+    std::fs::create_dir_all(folder).expect("a folder");
+    let fresh = folder.join(".fresh");
+    std::fs::write(&fresh, text).expect("a written file");
+    std::fs::rename(&fresh, path).expect("a file in its place");
 }
 
 fn walk(folder: &Path, visit: &mut dyn FnMut(&Path)) {
