@@ -255,7 +255,7 @@ mod tests {
             swallows: true,
             ..Told::new()
         };
-        let (_, done) = outcome(&[answers.clone()], Ok(5)).await;
+        let (_, done) = outcome(&[answers], Ok(5)).await;
         assert!(matches!(done.result, Ok(Outcome::Answered(_))));
         let (n, done) = outcome(&[stops], Ok(5)).await;
         assert!(matches!(done.result, Ok(Outcome::Silent)));
