@@ -37,6 +37,9 @@ mod router;
 mod session;
 mod topics;
 mod world;
+#[cfg(test)]
+#[allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
+mod tests;
 mod writes;
 
 use std::collections::BTreeMap;

@@ -73,20 +73,34 @@ impl Engine {
             .write_exclusive(move |tx| {
                 Box::pin(async move {
                     let collection = find(tx, &id_or_name)?;
-                    if collection.is_view() {
-                        return Err(Error::bad_request(
-                            "View collections cannot be truncated since they don't store their own records.",
-                        ));
-                    }
-                    engine.delete_all(tx, &collection).await.map_err(|error| match error {
-                        Error::BadRequest(_) | Error::Validation { .. } => Error::bad_request(
-                            "Failed to truncate collection (most likely due to required cascade delete record references).",
-                        ),
-                        other => other,
-                    })
+                    engine.truncate_collection_in(tx, &collection).await
                 })
             })
             .await
+    }
+
+    /// As [`Engine::truncate_collection`], inside a transaction.
+    ///
+    /// # Errors
+    /// As [`Engine::truncate_collection`].
+    pub async fn truncate_collection_in(
+        &self,
+        tx: &mut Tx,
+        collection: &Arc<Collection>,
+    ) -> Result<(), Error> {
+        if collection.is_view() {
+            return Err(Error::bad_request(
+                "View collections cannot be truncated since they don't store their own records.",
+            ));
+        }
+        self.delete_all(tx, collection)
+            .await
+            .map_err(|error| match error {
+                Error::BadRequest(_) | Error::Validation { .. } => Error::bad_request(
+                    "Failed to truncate collection (most likely due to required cascade delete record references).",
+                ),
+                other => other,
+            })
     }
 
     async fn delete_all(&self, tx: &mut Tx, collection: &Arc<Collection>) -> Result<(), Error> {

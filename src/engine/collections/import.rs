@@ -43,7 +43,11 @@ impl Engine {
             .await
     }
 
-    async fn import_in(&self, tx: &mut Tx, import: &Import) -> Result<(), Error> {
+    /// As [`Engine::import_collections`], inside a transaction.
+    ///
+    /// # Errors
+    /// The reason of the first collection that is refused.
+    pub async fn import_in(&self, tx: &mut Tx, import: &Import) -> Result<(), Error> {
         let before = Arc::clone(tx.schema());
         let mut drafts = Vec::with_capacity(import.collections.len());
         for body in &import.collections {

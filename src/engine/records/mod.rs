@@ -15,5 +15,5 @@ pub(super) mod save;
 mod write;
 
 pub use draft::{Draft, Writing};
-pub use read::{Found, ListParams, Viewing};
+pub use read::{Found, ListParams, Search, Viewing};
 pub use write::Input;

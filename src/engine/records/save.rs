@@ -8,6 +8,7 @@ use std::sync::Arc;
 
 use super::cascade;
 use crate::base::date::DateTime;
+use crate::engine::files::StoredUploads;
 use crate::engine::hooks::{
     Committed, Failed, Hooks, Op, ROLLED_BACK, RecordEvent, RecordHook, Stage, in_turn,
 };
@@ -43,16 +44,63 @@ impl Engine {
     /// # Errors
     /// As [`Engine::save_in`].
     pub async fn save(&self, tx: &mut Tx, mut record: Record) -> Result<Record, Error> {
-        let op = if record.is_new() {
-            prepare_create(&mut record, self.now());
+        let op = self.prepare(&mut record);
+        record.validate()?;
+        self.store_and_run(tx, op, record, true).await
+    }
+
+    /// As [`Engine::save`], without validation.
+    ///
+    /// # Errors
+    /// Those of the database, or what a hook refused.
+    pub async fn save_unchecked(&self, tx: &mut Tx, mut record: Record) -> Result<Record, Error> {
+        let op = self.prepare(&mut record);
+        self.store_and_run(tx, op, record, false).await
+    }
+
+    /// Sets what the server sets before a save. Gives what the save is.
+    pub fn prepare(&self, record: &mut Record) -> Op {
+        if record.is_new() {
+            prepare_create(record, self.now());
             Op::Create
         } else {
-            prepare_update(&mut record, self.now());
+            prepare_update(record, self.now());
             Op::Update
+        }
+    }
+
+    async fn store_and_run(
+        &self,
+        tx: &mut Tx,
+        op: Op,
+        mut record: Record,
+        validate: bool,
+    ) -> Result<Record, Error> {
+        for (field, (plain, hash)) in self.hash_passwords(&record).await? {
+            record.set_password_hash(&field, &plain, hash);
+        }
+        StoredUploads::put(self, &record).await?.settle_with(tx);
+        self.run(tx, op, record, None, validate).await
+    }
+
+    /// Runs the validation of a record with its hooks, and saves nothing. Gives the record as the hooks left it.
+    ///
+    /// # Errors
+    /// `Validation` by field, or what a hook refused.
+    pub async fn validate_in(&self, tx: &mut Tx, mut record: Record) -> Result<Record, Error> {
+        let op = self.prepare(&mut record);
+        let hooks = self.hooks();
+        let handlers = hooks.of(record.collection());
+        let mut event = RecordEvent {
+            engine: self.clone(),
+            tx,
+            op,
+            record,
+            request: None,
+            validate: true,
         };
-        record.validate()?;
-        let hashes = self.hash_passwords(&record).await?;
-        self.save_in(tx, op, record, None, hashes).await
+        Hooks::run(&handlers, Stage::Validate, &mut event).await?;
+        Ok(event.record)
     }
 
     /// Deletes a record with what cascades from it, without access rules.

@@ -15,7 +15,7 @@ use serde_json::{Map, Value as Json};
 
 use super::{Engine, Error};
 use crate::base::cipher;
-use crate::store::{Conn, params};
+use crate::store::{Conn, Tx, params};
 
 pub use apple::AppleClientSecret;
 pub use probes::{MailProbe, StorageProbe};
@@ -384,29 +384,39 @@ impl Engine {
     /// # Errors
     /// `BadRequest` for members of another type, `Validation` for refused values.
     pub async fn update_settings(&self, patch: Map<String, Json>) -> Result<Arc<Settings>, Error> {
-        const UNREADABLE: &str = "An error occurred while loading the submitted data.";
-        const REFUSED: &str = "An error occurred while saving the new settings.";
         let patch = Json::Object(patch);
         let engine = self.clone();
         // Exclusive, so that of two changes at the same time the second builds on the first.
         self.store()
             .write_exclusive(move |tx| {
-                Box::pin(async move {
-                    let settings = engine
-                        .settings()
-                        .merged(&patch)
-                        .map_err(|_| Error::bad_request(UNREADABLE))?;
-                    settings
-                        .validate()
-                        .into_result()
-                        .map_err(|fields| Error::validation(REFUSED, fields))?;
-                    settings.save(&engine, tx).await?;
-                    let published = settings.clone();
-                    tx.on_commit(Box::new(move || engine.set_settings(published)));
-                    Ok(Arc::new(settings))
-                })
+                Box::pin(async move { engine.update_settings_in(tx, &patch).await })
             })
             .await
+    }
+
+    /// As [`Engine::update_settings`], inside a transaction; they apply once it is committed.
+    ///
+    /// # Errors
+    /// As [`Engine::update_settings`].
+    pub async fn update_settings_in(
+        &self,
+        tx: &mut Tx,
+        patch: &Json,
+    ) -> Result<Arc<Settings>, Error> {
+        const UNREADABLE: &str = "An error occurred while loading the submitted data.";
+        const REFUSED: &str = "An error occurred while saving the new settings.";
+        let settings = self
+            .settings()
+            .merged(patch)
+            .map_err(|_| Error::bad_request(UNREADABLE))?;
+        settings
+            .validate()
+            .into_result()
+            .map_err(|fields| Error::validation(REFUSED, fields))?;
+        settings.save(self, tx).await?;
+        let (engine, published) = (self.clone(), settings.clone());
+        tx.on_commit(Box::new(move || engine.set_settings(published)));
+        Ok(Arc::new(settings))
     }
 }
 
