@@ -65,6 +65,31 @@ struct RawGlobal {
     index_fallback: bool,
 }
 
+/// Bounds of live events.
+#[derive(Args, Debug)]
+struct RawLive {
+    /// Events that a topic keeps for clients that come back.
+    #[arg(long = "topicLogEvents", alias = "topic-log-events", env = "ROTUNDA_TOPIC_LOG_EVENTS",
+        default_value_t = 1_000, value_parser = clap::value_parser!(u32).range(1..=100_000), value_name = "N")]
+    topic_log_events: u32,
+    /// Seconds for which a topic keeps them.
+    #[arg(long = "topicLogSeconds", alias = "topic-log-seconds", env = "ROTUNDA_TOPIC_LOG_SECONDS",
+        default_value_t = 600, value_parser = clap::value_parser!(u32).range(1..=86_400), value_name = "S")]
+    topic_log_s: u32,
+    /// Events that may wait for a slow client before it is cut off.
+    #[arg(long = "streamQueue", alias = "stream-queue", env = "ROTUNDA_STREAM_QUEUE",
+        default_value_t = 1_024, value_parser = clap::value_parser!(u32).range(16..=100_000), value_name = "N")]
+    stream_queue: u32,
+    /// Event streams of topics and users that may be open.
+    #[arg(long = "streamsMax", alias = "streams-max", env = "ROTUNDA_STREAMS_MAX",
+        default_value_t = 50_000, value_parser = clap::value_parser!(u32).range(1..=1_000_000), value_name = "N")]
+    streams_max: u32,
+    /// Event streams of one user or, for guests, of one address.
+    #[arg(long = "streamsPerClient", alias = "streams-per-client", env = "ROTUNDA_STREAMS_PER_CLIENT",
+        default_value_t = 5_000, value_parser = clap::value_parser!(u32).range(1..=1_000_000), value_name = "N")]
+    streams_per_client: u32,
+}
+
 #[derive(Args, Debug)]
 struct RawHooks {
     /// Folder of hook scripts; default: `pb_hooks` beside the data directory.
@@ -141,6 +166,8 @@ enum RawCommand {
         /// Threads that serve requests; default: one per core.
         #[arg(long, env = "ROTUNDA_WORKERS", value_parser = clap::value_parser!(u16).range(1..=1024), value_name = "N")]
         workers: Option<u16>,
+        #[command(flatten)]
+        live: RawLive,
     },
     /// Manage superusers.
     #[command(subcommand)]
@@ -193,6 +220,14 @@ pub struct Config {
     pub public_dir: PathBuf,
     pub index_fallback: bool,
     pub dev: bool,
+    /// Events that a topic keeps for clients that come back, and for how long.
+    pub topic_log_events: usize,
+    pub topic_log_age: Duration,
+    /// Events that may wait for a slow client.
+    pub stream_queue: usize,
+    /// Event streams that may be open, in all and of one client.
+    pub streams_max: usize,
+    pub streams_per_client_max: usize,
     pub hooks: HooksConfig,
 }
 
@@ -254,6 +289,11 @@ impl Config {
             workers: cores(),
             index_fallback: true,
             dev: false,
+            topic_log_events: 1_000,
+            topic_log_age: Duration::from_secs(600),
+            stream_queue: 1_024,
+            streams_max: 50_000,
+            streams_per_client_max: 5_000,
         }
     }
 }
@@ -281,7 +321,13 @@ pub fn parse(
             http,
             origins,
             workers,
+            live,
         } => {
+            config.topic_log_events = live.topic_log_events as usize;
+            config.topic_log_age = Duration::from_secs(u64::from(live.topic_log_s));
+            config.stream_queue = live.stream_queue as usize;
+            config.streams_max = live.streams_max as usize;
+            config.streams_per_client_max = live.streams_per_client as usize;
             config.origins = origins;
             if let Some(workers) = workers {
                 config.workers = usize::from(workers);

@@ -92,6 +92,12 @@ pub trait RecordHook: Send + Sync {
         true
     }
 
+    /// Whether clients that are no superusers may set a field through the records API. What they may not is left out of
+    /// the body without a word, so that the stored value stays.
+    fn is_settable(&self, _collection: &Collection, _field: &str) -> bool {
+        true
+    }
+
     /// Whether the handler wants [`RecordHook::after_success`] or [`RecordHook::failed`] for this collection's writes.
     fn follows(&self, _collection: &Collection) -> bool {
         false
@@ -192,6 +198,15 @@ impl Hooks {
             .filter(|handler| handler.wants(collection))
             .cloned()
             .collect()
+    }
+
+    /// Whether every handler lets clients set a field.
+    #[must_use]
+    pub fn let_set(&self, collection: &Collection, field: &str) -> bool {
+        let refuses = |handler: &Arc<dyn RecordHook>| {
+            handler.wants(collection) && !handler.is_settable(collection, field)
+        };
+        !self.handlers.iter().any(refuses)
     }
 
     /// The handlers among `handlers` that follow a collection's writes.

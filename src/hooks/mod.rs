@@ -155,6 +155,10 @@ impl Scripts {
             engine.clone(),
             published.clone(),
         )));
+        engine.register_collection_hook(Arc::new(writes::CollectionWrites::new(
+            engine.clone(),
+            published,
+        )));
         Ok(scripts)
     }
 

@@ -9,6 +9,7 @@ use arc_swap::ArcSwap;
 use super::router::Routes;
 use crate::base::date::DateTime;
 use crate::engine::events::EventKind;
+use crate::js::SCRIPT_TARGET;
 use crate::js::host::Host;
 use crate::model::Collection;
 
@@ -46,7 +47,7 @@ impl Script {
     pub(super) fn failed(&self, what: &str, error: &str) {
         self.errors.fetch_add(1, Ordering::Relaxed);
         self.state(|state| state.last_error = Some(error.to_owned()));
-        tracing::error!(script.id = self.id, "{what}: {error}");
+        tracing::error!(target: SCRIPT_TARGET, { script.id = self.id }, "{what}: {error}");
     }
 }
 

@@ -20,6 +20,7 @@ use super::session::Session;
 use super::{Options, crons};
 use crate::engine::Engine;
 use crate::engine::events::EventKind;
+use crate::js::SCRIPT_TARGET;
 use crate::js::error::ScriptError;
 use crate::js::modules::{self, ModuleOptions, ModuleSet};
 use crate::js::scope::{LineMaps, Scope};
@@ -503,6 +504,8 @@ fn report(scope: &Scope, error: &ScriptError) {
     let text = error.to_string();
     match scope.data().and_then(|unit| unit.downcast::<Unit>().ok()) {
         Some(unit) => unit.script.failed("an error in a script", &text),
-        None => tracing::error!(script.id = scope.name(), "an error in a script: {text}"),
+        None => {
+            tracing::error!(target: SCRIPT_TARGET, { script.id = scope.name() }, "an error in a script: {text}")
+        }
     }
 }

@@ -33,3 +33,6 @@ pub mod thread;
 pub mod timers;
 mod value;
 pub mod watchdog;
+
+/// The target of log lines that scripts write or cause, to be filtered by.
+pub const SCRIPT_TARGET: &str = "rotunda::script";

@@ -17,15 +17,17 @@ use anyhow::Context as _;
 use tokio_util::sync::CancellationToken;
 
 use self::activity::RequestLog;
+use crate::api::openapi::Documents;
 use crate::api::realtime::{Clients, Dispatcher};
 use crate::base::clock::Clock;
 use crate::blob::{Storage, Thumbs};
-use crate::bus::{Bus, BusOptions};
+use crate::bus::{Bus, BusOptions, LogLimits, QueueLimits};
 use crate::config::Config;
 use crate::engine::{Engine, EngineOptions};
 use crate::hooks::{HookOptions, Scripts};
 use crate::http::middleware::{Cors, Edge, EdgeOptions};
 use crate::http::rate::RateLimits;
+use crate::live::{Live, LiveOptions, StreamLimits};
 use crate::store::{Store, StoreOptions, migrations};
 
 /// How long open requests get when the server stops.
@@ -40,6 +42,7 @@ pub struct Running {
     pub addr: SocketAddr,
     pub engine: Engine,
     clients: Clients,
+    pub live: Live,
     scripts: Scripts,
     stop: CancellationToken,
     log_task: tokio::task::JoinHandle<()>,
@@ -51,6 +54,7 @@ impl Running {
     /// Stops accepting, lets open requests end for a moment, and closes the database.
     pub async fn stop(self) {
         self.clients.end();
+        self.live.end();
         self.handle.stop(true).await;
         let _ = self.task.await;
         if !self.engine.mailer().drain(MAILS).await {
@@ -89,7 +93,14 @@ pub async fn open(config: &Config) -> anyhow::Result<Engine> {
     Engine::open(EngineOptions {
         store,
         files,
-        bus: Bus::new(BusOptions::default()),
+        bus: Bus::new(BusOptions {
+            queue: QueueLimits {
+                items_max: config.stream_queue,
+                ..QueueLimits::default()
+            },
+            linger: config.topic_log_age,
+            ..BusOptions::default()
+        }),
         mails: config.dir.join("mails"),
         clock: Clock::system(),
         encryption_key: config.encryption_key.clone(),
@@ -109,9 +120,12 @@ pub async fn start(config: &Config, listener: TcpListener) -> anyhow::Result<Run
     let addr = listener.local_addr()?;
     let clients = Clients::default();
     engine.register_hook(Arc::new(Dispatcher::start(engine.clone(), clients.clone())));
+    let live = Live::start(&engine, live_options(config));
     let shared = routes::Shared {
         engine: Data::new(engine.clone()),
         clients: Data::new(clients.clone()),
+        live: Data::new(live.clone()),
+        documents: Data::new(documents()),
         limits: Data::new(RateLimits::default()),
         thumbs: Data::new(Thumbs::new(engine.files().clone())),
         public: routes::Public::of(config),
@@ -151,12 +165,33 @@ pub async fn start(config: &Config, listener: TcpListener) -> anyhow::Result<Run
         addr,
         engine,
         clients,
+        live,
         scripts,
         stop,
         log_task,
         handle,
         task: tokio::spawn(server),
     })
+}
+
+fn live_options(config: &Config) -> LiveOptions {
+    LiveOptions {
+        log: LogLimits {
+            events_max: config.topic_log_events,
+            age_max: config.topic_log_age,
+            ..LogLimits::default()
+        },
+        streams: StreamLimits {
+            all_max: config.streams_max,
+            per_client_max: config.streams_per_client_max,
+        },
+    }
+}
+
+/// The descriptions of the rooms beside the API.
+#[must_use]
+pub fn documents() -> Documents {
+    Documents(vec![crate::live::description()])
 }
 
 async fn hook_options(config: &Config, engine: &Engine) -> anyhow::Result<HookOptions> {

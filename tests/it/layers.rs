@@ -29,16 +29,19 @@ const EDGES: &[(&str, &[&str])] = &[
             "base", "filter", "bus", "blob", "model", "store", "engine", "http",
         ],
     ),
+    ("live", &["base", "bus", "model", "store", "engine", "http"]),
     (
         "hooks",
         &[
-            "base", "filter", "bus", "blob", "mail", "js", "model", "store", "engine", "http", "api",
+            "base", "filter", "bus", "blob", "mail", "js", "model", "store", "engine", "http",
+            "api",
         ],
     ),
     (
         "server",
         &[
-            "base", "config", "bus", "blob", "model", "store", "engine", "http", "api", "hooks",
+            "base", "config", "bus", "blob", "model", "store", "engine", "http", "api", "live",
+            "hooks",
         ],
     ),
     (
@@ -50,7 +53,6 @@ const EDGES: &[(&str, &[&str])] = &[
             "model",
             "store",
             "engine",
-            "api",
             "server",
         ],
     ),
@@ -60,10 +62,11 @@ const EDGES: &[(&str, &[&str])] = &[
 /// Who alone may use a library; others are everybody's.
 const LIBRARIES: &[(&str, &[&str])] = &[
     ("sqlx", &["store"]),
+    ("actix_web", &["http", "api", "live", "server", "cli"]),
     ("actix_web", &["http", "api", "hooks", "server", "cli"]),
     ("actix_files", &["server"]),
     ("actix_multipart", &["http"]),
-    ("utoipa", &["api"]),
+    ("utoipa", &["api", "live"]),
     ("clap", &["config"]),
     ("dotenvy", &["cli"]),
     ("anyhow", &["cli", "server"]),

@@ -103,6 +103,20 @@ impl Engine {
         Ok(event.record)
     }
 
+    /// Saves fields that are no edit of the record, such as when its owner was last seen: no hooks, no validation, and
+    /// the dates that follow an update stay.
+    ///
+    /// # Errors
+    /// Those of the database.
+    pub async fn save_quietly(&self, tx: &mut Tx, record: Record) -> Result<(), Error> {
+        records::update(tx, &record).await?;
+        if record.collection().is_auth() {
+            let engine = self.clone();
+            tx.on_commit(Box::new(move || engine.auth_cache().forget(&record)));
+        }
+        Ok(())
+    }
+
     /// Deletes a record with what cascades from it, without access rules.
     ///
     /// # Errors

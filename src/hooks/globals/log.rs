@@ -3,6 +3,7 @@
 use boa_engine::{Context, JsArgs, JsResult, JsValue};
 
 use super::Natives;
+use crate::js::SCRIPT_TARGET;
 use crate::js::runtime::format_values;
 use crate::js::thread::Thread;
 
@@ -16,10 +17,10 @@ fn write(_: &JsValue, args: &[JsValue], context: &mut Context) -> JsResult<JsVal
     let scope = Thread::of_native()?.on_behalf().scope;
     let script = scope.as_ref().map_or("", |scope| scope.name());
     match level.to_std_string_escaped().as_str() {
-        "debug" => tracing::debug!(script.id = script, "{text}"),
-        "warn" => tracing::warn!(script.id = script, "{text}"),
-        "error" => tracing::error!(script.id = script, "{text}"),
-        _ => tracing::info!(script.id = script, "{text}"),
+        "debug" => tracing::debug!(target: SCRIPT_TARGET, { script.id = script }, "{text}"),
+        "warn" => tracing::warn!(target: SCRIPT_TARGET, { script.id = script }, "{text}"),
+        "error" => tracing::error!(target: SCRIPT_TARGET, { script.id = script }, "{text}"),
+        _ => tracing::info!(target: SCRIPT_TARGET, { script.id = script }, "{text}"),
     }
     Ok(JsValue::undefined())
 }
