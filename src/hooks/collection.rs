@@ -4,7 +4,9 @@
 use std::cell::RefCell;
 use std::sync::Arc;
 
-use boa_engine::{Context, JsArgs, JsNativeError, JsObject, JsResult, JsString, JsValue, js_string};
+use boa_engine::{
+    Context, JsArgs, JsNativeError, JsObject, JsResult, JsString, JsValue, js_string,
+};
 use serde_json::{Map, Value as Json};
 
 use super::globals::Natives;
@@ -100,11 +102,7 @@ fn on<R>(value: &JsValue, work: impl FnOnce(&Cell) -> R) -> Option<R> {
 }
 
 fn expect<R>(this: &JsValue, work: impl FnOnce(&Cell) -> R) -> JsResult<R> {
-    on(this, work).ok_or_else(|| {
-        JsNativeError::typ()
-            .with_message("not a collection")
-            .into()
-    })
+    on(this, work).ok_or_else(|| JsNativeError::typ().with_message("not a collection").into())
 }
 
 fn unreadable(cause: String) -> boa_engine::JsError {

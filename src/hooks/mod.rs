@@ -24,6 +24,7 @@
 //! engine, never the engine for a script beyond its limit.
 
 mod call;
+mod collection;
 mod crons;
 mod event;
 mod failure;
@@ -35,12 +36,14 @@ mod record;
 mod registry;
 mod router;
 mod session;
-mod topics;
-mod world;
 #[cfg(test)]
 #[allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 mod tests;
+mod topics;
+mod values;
+mod world;
 mod writes;
+mod zone;
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
@@ -75,6 +78,8 @@ pub struct HookOptions {
     pub growth_bytes_max: u64,
     /// Start only what PocketBase starts: `*.pb.js` and `*.pb.ts` of the hooks folder itself.
     pub top_level_only: bool,
+    /// `$app.isDev()`.
+    pub dev: bool,
 }
 
 /// What the script thread needs beside the engine.

@@ -4,7 +4,9 @@ use std::cell::RefCell;
 use std::sync::Arc;
 
 use boa_engine::object::builtins::JsArray;
-use boa_engine::{Context, JsArgs, JsNativeError, JsObject, JsResult, JsString, JsValue, js_string};
+use boa_engine::{
+    Context, JsArgs, JsNativeError, JsObject, JsResult, JsString, JsValue, js_string,
+};
 use boa_gc::GcRefCell;
 use serde_json::{Map, Value as Json};
 
@@ -12,7 +14,7 @@ use super::collection::CollectionObject;
 use super::globals::{Natives, Shared};
 use super::values;
 use super::world::world;
-use crate::base::{DateTime, password};
+use crate::base::{DateTime, id, password};
 use crate::js::native::{Native, NativeWith};
 use crate::model::{
     Collection, ExportView, FieldKind, Record, TokenKind, Upload, UploadMode, Value, cast,
@@ -51,6 +53,7 @@ pub(super) const NATIVES: Natives = &[
     ("validatePassword", 1, validate_password),
     ("token", 3, token),
     ("assign", 2, assign),
+    ("random", 1, random),
 ];
 
 /// The host's part of a `Record` object. The script's part is the expanded relations.
@@ -301,8 +304,7 @@ fn put_files(this: &JsValue, name: &str, value: &JsValue, context: &mut Context)
             items.push(array.get(index, context)?);
         }
     }
-    let upload = |item: &JsValue| Native::<Upload>::with(item, Upload::clone);
-    if !items.iter().any(|item| upload(item).is_some()) {
+    if !items.iter().any(|item| file_of(item).is_some()) {
         return Ok(false);
     }
     let is_file = RecordObject::with(this, |record| {
@@ -320,7 +322,7 @@ fn put_files(this: &JsValue, name: &str, value: &JsValue, context: &mut Context)
         _ => (UploadMode::Replace, true),
     };
     for item in items {
-        match upload(&item) {
+        match file_of(&item) {
             Some(upload) => RecordObject::with(this, |record| {
                 record.add_upload(&field, upload, mode);
             })?,
@@ -544,10 +546,7 @@ pub(super) fn export(
 ) -> JsResult<Option<Map<String, Json>>> {
     let exported = RecordObject::on(value, |state| {
         let view = ExportView::default();
-        (
-            state.record.to_json(&view),
-            state.record.shows("expand"),
-        )
+        (state.record.to_json(&view), state.record.shows("expand"))
     });
     let Some((mut members, shows_expand)) = exported else {
         return Ok(None);
@@ -614,13 +613,18 @@ fn files_of(this: &JsValue, field: &str, context: &mut Context) -> JsResult<JsVa
         let of_field = uploads.filter(|upload| upload.field == field);
         of_field.cloned().collect::<Vec<_>>()
     })?;
-    let make = shared(|shared| shared.make_file.clone())?;
-    let mut files = Vec::with_capacity(uploads.len());
-    for upload in uploads {
-        let native = JsValue::from(Native::object(None, upload));
-        files.push(make.call(&JsValue::undefined(), &[native], context)?);
-    }
+    let files = uploads.into_iter().map(file_object);
     Ok(JsArray::from_iter(files, context).into())
+}
+
+/// The file of a script value, if it is one.
+fn file_of(value: &JsValue) -> Option<Upload> {
+    Native::<Upload>::with(value, Upload::clone)
+}
+
+/// A file that waits to be stored.
+fn file_object(upload: Upload) -> JsValue {
+    Native::object(None, upload).into()
 }
 
 fn refresh_token_key(this: &JsValue, _: &[JsValue], _: &mut Context) -> JsResult<JsValue> {
@@ -667,4 +671,11 @@ fn token(this: &JsValue, args: &[JsValue], context: &mut Context) -> JsResult<Js
         Ok(token) => Ok(JsString::from(token.as_str()).into()),
         Err(error) => Err(super::failure::to_js(&error, context)),
     }
+}
+
+/// `random(length)`: a random text of letters and digits.
+fn random(_: &JsValue, args: &[JsValue], context: &mut Context) -> JsResult<JsValue> {
+    let length = args.get_or_undefined(0).to_length(context)?;
+    let length = usize::try_from(length.min(1000)).unwrap_or_default();
+    Ok(JsString::from(id::random_string(length).as_str()).into())
 }

@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use boa_engine::context::ContextBuilder;
 use boa_engine::realm::Realm;
-use boa_engine::{Context, JsError, JsResult, JsValue, Script, Source};
+use boa_engine::{Context, JsError, JsObject, JsResult, JsValue, Script, Source};
 
 use super::error::ScriptError;
 use super::runtime;
@@ -101,6 +101,13 @@ impl Scope {
     #[must_use]
     pub fn is_retired(&self) -> bool {
         self.retired.get()
+    }
+
+    /// The prototype of the scope's own `Error`.
+    #[must_use]
+    pub fn error_prototype(&self) -> JsObject {
+        let constructors = self.realm.intrinsics().constructors();
+        constructors.error().prototype()
     }
 
     /// Lets nothing of this scope run any more: promise jobs, timers, answers of the host.

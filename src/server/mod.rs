@@ -204,6 +204,7 @@ async fn hook_options(config: &Config, engine: &Engine) -> anyhow::Result<HookOp
         budget: hooks.timeout,
         growth_bytes_max: hooks.growth_bytes_max,
         top_level_only: migrations::was_made_by_pocketbase(&mut conn).await?,
+        dev: config.dev,
     })
 }
 

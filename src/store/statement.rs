@@ -57,7 +57,9 @@ impl Statement {
     /// By the first word; a common table expression counts as reading unless a word of writing comes after it.
     #[must_use]
     pub fn kind(&self) -> StatementKind {
-        let text = self.text.trim_start_matches(|c: char| c.is_whitespace() || c == '(');
+        let text = self
+            .text
+            .trim_start_matches(|c: char| c.is_whitespace() || c == '(');
         let first: String = text
             .chars()
             .take_while(char::is_ascii_alphabetic)
@@ -122,7 +124,9 @@ fn read_piece(text: &str) -> (usize, Piece<'_>) {
         let inner = text.strip_prefix(open)?;
         let end = inner.find(close)?;
         let inner = inner.get(..end)?;
-        let plain = |c: char| c.is_alphanumeric() || matches!(c, '_' | '-' | '.' | ' ' | '@' | '#' | '%' | '&');
+        let plain = |c: char| {
+            c.is_alphanumeric() || matches!(c, '_' | '-' | '.' | ' ' | '@' | '#' | '%' | '&')
+        };
         (!inner.is_empty() && inner.chars().all(plain))
             .then_some((open.len() + end + close.len(), inner))
     };
@@ -234,7 +238,11 @@ pub async fn query_records(
     if let Some(row) = found.first() {
         let columns = row.columns();
         for field in collection.fields() {
-            places.push(columns.iter().position(|column| column.name() == field.name));
+            places.push(
+                columns
+                    .iter()
+                    .position(|column| column.name() == field.name),
+            );
         }
     }
     found
@@ -279,8 +287,11 @@ mod tests {
 
     #[test]
     fn placeholders_are_bound_and_names_quoted() {
-        let text = "SELECT [[a.b]], {{t}}.* FROM {{t}} WHERE x = {:x} AND y = {:y} AND j = '{}' [1]";
-        let sql = statement(text, json!({"x": "' OR 1", "y": -5})).sql().unwrap();
+        let text =
+            "SELECT [[a.b]], {{t}}.* FROM {{t}} WHERE x = {:x} AND y = {:y} AND j = '{}' [1]";
+        let sql = statement(text, json!({"x": "' OR 1", "y": -5}))
+            .sql()
+            .unwrap();
         assert_eq!(
             &*sql.text,
             "SELECT `a`.`b`, `t`.* FROM `t` WHERE x = ? AND y = (-5) AND j = '{}' [1]"
@@ -293,8 +304,14 @@ mod tests {
     fn statements_are_told_apart_by_their_first_word() {
         let kind = |text| statement(text, json!({})).kind();
         assert_eq!(kind(" (select 1)"), StatementKind::Read);
-        assert_eq!(kind("WITH a AS (SELECT 1) SELECT * FROM a"), StatementKind::Read);
-        assert_eq!(kind("with a as (select 1) insert into b select * from a"), StatementKind::Write);
+        assert_eq!(
+            kind("WITH a AS (SELECT 1) SELECT * FROM a"),
+            StatementKind::Read
+        );
+        assert_eq!(
+            kind("with a as (select 1) insert into b select * from a"),
+            StatementKind::Write
+        );
         assert_eq!(kind("UPDATE a SET b = 1"), StatementKind::Write);
         assert_eq!(kind("CREATE TABLE a (b)"), StatementKind::Define);
     }

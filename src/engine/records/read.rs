@@ -184,7 +184,9 @@ impl Engine {
         let text = if search.filter.contains("{:") {
             let limits = Limits::default();
             let tree = filter::substitute(&search.filter, &search.params, &limits);
-            substituted = tree.map_err(|error| invalid(error.to_string()))?.to_string();
+            substituted = tree
+                .map_err(|error| invalid(error.to_string()))?
+                .to_string();
             &substituted
         } else {
             &search.filter

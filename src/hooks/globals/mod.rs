@@ -5,7 +5,11 @@
 //! What they put into `api` are the globals. All of it is frozen, so that scripts cannot change it for each other.
 
 mod app;
+mod dates;
+mod db;
+mod info;
 mod log;
+mod models;
 mod registration;
 
 use std::path::Path;
@@ -19,7 +23,7 @@ use boa_engine::{
 };
 
 use super::world::World;
-use super::{event, record};
+use super::{collection, event, failure, record};
 use crate::js::error::ScriptError;
 use crate::js::scope::Scope;
 use crate::js::thread::Turn;
@@ -33,7 +37,17 @@ pub(super) type Natives = &'static [(&'static str, usize, NativeCall)];
 /// The files of the prelude in their order: name and text.
 const PRELUDE: &[(&str, &str)] = &[
     ("prelude/errors.js", include_str!("../prelude/errors.js")),
+    ("prelude/models.js", include_str!("../prelude/models.js")),
+    (
+        "prelude/datetime.js",
+        include_str!("../prelude/datetime.js"),
+    ),
     ("prelude/record.js", include_str!("../prelude/record.js")),
+    (
+        "prelude/collection.js",
+        include_str!("../prelude/collection.js"),
+    ),
+    ("prelude/dbx.js", include_str!("../prelude/dbx.js")),
     ("prelude/app.js", include_str!("../prelude/app.js")),
     ("prelude/event.js", include_str!("../prelude/event.js")),
     (
@@ -45,7 +59,13 @@ const PRELUDE: &[(&str, &str)] = &[
 /// The natives by the name of the object that holds them: `host.<area>.<name>`.
 const AREAS: &[(&str, Natives)] = &[
     ("event", EVENT),
-    ("record", RECORD),
+    ("record", record::NATIVES),
+    ("collection", collection::NATIVES),
+    ("models", models::NATIVES),
+    ("db", db::NATIVES),
+    ("dates", dates::NATIVES),
+    ("info", info::NATIVES),
+    ("failure", failure::NATIVES),
     ("register", registration::NATIVES),
     ("log", log::NATIVES),
     ("app", app::NATIVES),
@@ -57,8 +77,6 @@ const EVENT: Natives = &[
     ("next", 0, event::next),
 ];
 
-const RECORD: Natives = &[("get", 1, record::get), ("set", 2, record::set)];
-
 /// The API that all scopes of the thread share.
 pub(super) struct Shared {
     /// Keeps the functions' own scope alive.
@@ -66,6 +84,13 @@ pub(super) struct Shared {
     globals: Vec<(PropertyKey, JsValue)>,
     pub(super) event_prototype: JsObject,
     pub(super) record_prototype: JsObject,
+    pub(super) collection_prototype: JsObject,
+    /// `(ms)` -> a date.
+    pub(super) make_date: JsFunction,
+    /// `(text)` -> the value of a JSON field.
+    pub(super) make_raw: JsFunction,
+    /// Of the engine's error inside an error that scripts catch.
+    pub(super) go_value_prototype: JsObject,
     /// `(status, message, data)` -> an error object of the API.
     pub(super) make_error: JsFunction,
 }
@@ -115,15 +140,26 @@ impl Shared {
                     .into()
             })
         };
-        let make_error = object("makeError", context)?;
+        let mut callable = |name: &str| -> JsResult<JsFunction> {
+            let found = host.get(JsString::from(name), context)?;
+            found.as_function().ok_or_else(|| {
+                JsNativeError::typ()
+                    .with_message(format!("the prelude gives no function {name}"))
+                    .into()
+            })
+        };
+        let (make_error, make_date) = (callable("makeError")?, callable("makeDate")?);
+        let make_raw = callable("makeRaw")?;
         Ok(Self {
             _scope: scope,
             globals,
             event_prototype: object("eventPrototype", context)?,
             record_prototype: object("recordPrototype", context)?,
-            make_error: JsFunction::from_object(make_error).ok_or_else(|| {
-                JsNativeError::typ().with_message("the prelude's makeError is no function")
-            })?,
+            go_value_prototype: object("goValuePrototype", context)?,
+            collection_prototype: object("collectionPrototype", context)?,
+            make_error,
+            make_date,
+            make_raw,
         })
     }
 

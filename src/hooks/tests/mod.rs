@@ -69,6 +69,7 @@ impl House {
             budget: Duration::from_secs(20),
             growth_bytes_max: 1 << 30,
             top_level_only: false,
+            dev: false,
         };
         for folder in [&options.hooks_dir, &options.modules_dir] {
             std::fs::create_dir_all(folder).unwrap();
@@ -103,7 +104,9 @@ impl House {
     pub(super) async fn attempt(&self, code: &str) -> Outcome {
         let text = format!("(function () {{\n{code}\n}})");
         let (answer, answered) = oneshot::channel();
-        let begun = self.scripts.on_thread(move |turn| begin(turn, &text, answer));
+        let begun = self
+            .scripts
+            .on_thread(move |turn| begin(turn, &text, answer));
         begun.await.expect("the script thread runs")?;
         answered.await.expect("the function ends")
     }
@@ -160,7 +163,13 @@ fn collections() -> Vec<Map<String, Json>> {
     });
     let mut bodies = Vec::new();
     for mut body in [notes, comments] {
-        for rule in ["listRule", "viewRule", "createRule", "updateRule", "deleteRule"] {
+        for rule in [
+            "listRule",
+            "viewRule",
+            "createRule",
+            "updateRule",
+            "deleteRule",
+        ] {
             body[rule] = "".into();
         }
         bodies.extend(body.as_object().cloned());
