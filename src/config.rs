@@ -47,9 +47,6 @@ struct RawGlobal {
     dev: bool,
     #[command(flatten)]
     hooks: RawHooks,
-    /// Write a migration file when collections change; accepted, without effect yet.
-    #[arg(long, global = true, num_args = 0..=1, default_missing_value = "true", value_name = "BOOL")]
-    automigrate: Option<bool>,
     /// Folder that is served at `/`; default: `pb_public` beside the data directory.
     #[arg(
         long = "publicDir",
@@ -140,6 +137,10 @@ struct RawHooks {
         value_name = "DIR"
     )]
     migrations_dir: Option<PathBuf>,
+    /// Write a migration file when collections change over the API.
+    #[arg(long, global = true, env = "ROTUNDA_AUTOMIGRATE",
+        default_value_t = true, num_args = 0..=1, default_missing_value = "true", action = clap::ArgAction::Set, value_name = "BOOL")]
+    automigrate: bool,
 }
 
 #[derive(Debug, Subcommand)]
@@ -172,8 +173,29 @@ enum RawCommand {
     /// Manage superusers.
     #[command(subcommand)]
     Superuser(Superuser),
+    /// Run and write migrations.
+    #[command(subcommand)]
+    Migrate(Migrate),
     /// Print the API description (OpenAPI 3.1).
     Openapi,
+}
+
+/// What to do with migrations.
+#[derive(Clone, Debug, Subcommand)]
+pub enum Migrate {
+    /// Run all that have not run yet.
+    Up,
+    /// Take back the last ones.
+    Down {
+        #[arg(default_value_t = 1)]
+        count: usize,
+    },
+    /// Write an empty migration.
+    Create { name: String },
+    /// Write a migration with all collections as they are.
+    Collections,
+    /// Forget those that have run and whose files are gone.
+    HistorySync,
 }
 
 /// What to do with superusers.
@@ -194,6 +216,7 @@ pub enum Superuser {
 pub enum Command {
     Serve(Serve),
     Superuser(Superuser),
+    Migrate(Migrate),
     Openapi,
 }
 
@@ -237,6 +260,8 @@ pub struct HooksConfig {
     pub dir: PathBuf,
     pub modules_dir: PathBuf,
     pub migrations_dir: PathBuf,
+    /// Write a migration file when collections change over the API.
+    pub automigrate: bool,
     /// Reload scripts when their files change.
     pub watch: bool,
     /// The script time of one handler call.
@@ -251,6 +276,7 @@ impl HooksConfig {
             dir: beside(dir, "pb_hooks"),
             modules_dir: beside(dir, "pb_modules"),
             migrations_dir: beside(dir, "pb_migrations"),
+            automigrate: true,
             watch: true,
             timeout: Duration::from_secs(5),
             growth_bytes_max: 512 << 20,
@@ -268,6 +294,7 @@ impl HooksConfig {
                 *path = given;
             }
         }
+        self.automigrate = raw.automigrate;
         self.watch = raw.hooks_watch;
         self.timeout = Duration::from_secs(raw.hook_timeout_s);
         self.growth_bytes_max = raw.hook_memory_mib << 20;
@@ -335,6 +362,7 @@ pub fn parse(
             Command::Serve(Serve { http })
         }
         RawCommand::Superuser(action) => Command::Superuser(action),
+        RawCommand::Migrate(action) => Command::Migrate(action),
         RawCommand::Openapi => Command::Openapi,
     };
     Ok((config, command))

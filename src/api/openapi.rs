@@ -109,6 +109,26 @@ impl Documents {
     }
 }
 
+/// Methods and paths of the API, such as `GET` and `/api/collections/{collection}`.
+#[must_use]
+pub fn operations() -> Vec<(String, String)> {
+    let description = serde_json::to_value(Description::openapi()).unwrap_or_default();
+    let paths = description.get("paths").and_then(Json::as_object);
+    let methods = |item: &Json| -> Vec<String> {
+        let methods = item.as_object().into_iter().flat_map(|item| item.keys());
+        methods.map(|method| method.to_ascii_uppercase()).collect()
+    };
+    paths
+        .into_iter()
+        .flatten()
+        .flat_map(|(path, item)| {
+            methods(item)
+                .into_iter()
+                .map(move |method| (method, path.clone()))
+        })
+        .collect()
+}
+
 /// This description.
 #[utoipa::path(get, path = "/api/openapi", tag = "meta",
     responses((status = 200, description = "OpenAPI 3.1; superusers see every collection, others those that a rule opens")))]

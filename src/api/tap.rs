@@ -2,14 +2,13 @@
 
 use std::sync::Arc;
 
-use actix_web::http::header::{HeaderName, HeaderValue};
 use actix_web::{HttpRequest, HttpResponse};
-use serde_json::{Map, Value as Json};
+use serde_json::Value as Json;
 
-use crate::engine::events::{
-    Answer, Event, EventKind, Handler, Outcome, RequestParts, Slot, Slots, Tapped, tapped,
-};
+use crate::engine::events::{Event, EventKind, Handler, Outcome, Slot, Slots, Tapped, tapped};
 use crate::engine::{Engine, Error};
+use crate::http::exchange::set_headers;
+pub(super) use crate::http::exchange::{parts, respond};
 use crate::http::{ApiError, Caller};
 use crate::model::{Collection, Record};
 use crate::store::Tx;
@@ -85,71 +84,8 @@ fn answer(tapped: Tapped<HttpResponse>) -> Result<HttpResponse, ApiError> {
     }
     let mut response =
         response.unwrap_or_else(|error| HttpResponse::from_error(ApiError::from(error)));
-    set_headers(&mut response, &tapped.headers);
+    set_headers(response.headers_mut(), &tapped.headers);
     Ok(response)
-}
-
-/// A handler's own answer.
-pub(super) fn respond(answer: Answer) -> HttpResponse {
-    let status = actix_web::http::StatusCode::from_u16(answer.status).unwrap_or_default();
-    let mut response = HttpResponse::build(status).body(answer.body);
-    set_headers(&mut response, &answer.headers);
-    response
-}
-
-/// The first of a name takes the place of a default header, later ones are added to it.
-fn set_headers(response: &mut HttpResponse, headers: &[(String, String)]) {
-    for (index, (name, value)) in headers.iter().enumerate() {
-        let (Ok(name), Ok(value)) = (
-            HeaderName::from_bytes(name.as_bytes()),
-            HeaderValue::from_str(value),
-        ) else {
-            tracing::debug!(header = %name, "a handler's header is no header");
-            continue;
-        };
-        let seen = headers
-            .iter()
-            .take(index)
-            .any(|(before, _)| before.eq_ignore_ascii_case(name.as_str()));
-        if seen {
-            response.headers_mut().append(name, value);
-        } else {
-            response.headers_mut().insert(name, value);
-        }
-    }
-}
-
-/// The request as those who take part in it see it.
-pub(super) fn parts(request: &HttpRequest, caller: &Caller) -> RequestParts {
-    let mut info = caller.info.clone();
-    let mut headers = Vec::with_capacity(request.headers().len());
-    for (name, value) in request.headers() {
-        let text = String::from_utf8_lossy(value.as_bytes()).into_owned();
-        headers.push((name.as_str().to_owned(), text));
-    }
-    if info.headers.is_empty() {
-        let mut map = Map::new();
-        for (name, value) in &headers {
-            map.entry(name.replace('-', "_"))
-                .or_insert_with(|| Json::String(value.clone()));
-        }
-        info.headers = Arc::new(map);
-    }
-    let path_values = request.match_info().iter();
-    RequestParts {
-        info,
-        url: request.uri().to_string(),
-        headers: headers.into(),
-        remote_ip: request
-            .peer_addr()
-            .map(|addr| addr.ip().to_string())
-            .unwrap_or_default(),
-        real_ip: caller.ip.clone(),
-        path_values: path_values
-            .map(|(name, value)| (name.to_owned(), value.to_owned()))
-            .collect(),
-        body: bytes::Bytes::new(),
-    }
 }
 
 /// The slots of the many events that carry a record, if any, and some values.

@@ -128,6 +128,8 @@ pub enum EventKind {
     CollectionAfterUpdateError,
     CollectionAfterDeleteSuccess,
     CollectionAfterDeleteError,
+    /// A request for a route of a script, or any request where scripts wrap all of them. Without slots.
+    Route,
 }
 
 /// A value that an event carries under a name.
@@ -143,7 +145,7 @@ pub enum Slot {
 }
 
 /// The request that an event belongs to, as far as scripts may see it.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Default)]
 pub struct RequestParts {
     pub info: RequestInfo,
     /// Path and query as sent.
@@ -155,8 +157,22 @@ pub struct RequestParts {
     pub real_ip: String,
     /// Values of the `{name}` parts of a route's pattern.
     pub path_values: Vec<(String, String)>,
+    /// The pattern of a script's route; empty elsewhere.
+    pub pattern: String,
     /// The body as sent, where the place that made the event has read it.
     pub body: Bytes,
+    /// What handlers keep about the request from one of its events to the next.
+    pub kept: Option<Within>,
+}
+
+impl std::fmt::Debug for RequestParts {
+    /// Without headers and body, which may hold secrets.
+    fn fmt(&self, out: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        out.debug_struct("RequestParts")
+            .field("method", &self.info.method)
+            .field("path_values", &self.path_values)
+            .finish_non_exhaustive()
+    }
 }
 
 /// An answer that a handler gives in place of the default one.
@@ -180,6 +196,8 @@ pub struct Event {
     pub response_headers: Vec<(String, String)>,
     /// Set by a handler that answers itself. An answer that the default action has given before it wins.
     pub answer: Option<Answer>,
+    /// The status that the default action has answered with, where its answer is not in `answer`.
+    pub written: Option<u16>,
 }
 
 impl Event {
@@ -193,6 +211,7 @@ impl Event {
             request: None,
             response_headers: Vec::new(),
             answer: None,
+            written: None,
         }
     }
 

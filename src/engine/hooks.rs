@@ -54,6 +54,35 @@ pub struct RecordEvent<'t> {
     pub request: Option<RequestInfo>,
     /// Whether validation runs; cascades skip it.
     pub validate: bool,
+    pub(super) prepared: Prepared,
+}
+
+/// What was done for a record before its write began. What handlers add to the record is done with its statement.
+#[derive(Default)]
+pub(super) struct Prepared {
+    /// The plain passwords that are hashed, by field.
+    pub(super) hashed: Vec<(String, String)>,
+    /// The names of the uploads that are stored.
+    pub(super) stored: Vec<String>,
+}
+
+impl Prepared {
+    /// All that a record brings.
+    pub(super) fn of(record: &Record) -> Self {
+        let passwords = record.plain_passwords();
+        let uploads = record.uploads.iter();
+        Self {
+            hashed: passwords
+                .map(|(field, plain)| (field.to_owned(), plain.to_owned()))
+                .collect(),
+            stored: uploads.map(|upload| upload.name.clone()).collect(),
+        }
+    }
+
+    pub(super) fn has_hashed(&self, field: &str, plain: &str) -> bool {
+        let mut hashed = self.hashed.iter();
+        hashed.any(|(known, text)| known == field && text == plain)
+    }
 }
 
 /// A write that counts.

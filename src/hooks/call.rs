@@ -260,7 +260,7 @@ impl EventCall {
             let finish: Done = {
                 let object = object.clone();
                 Box::new(move |context, outcome| {
-                    let result = outcome.map(|_| ()).map_err(|error| {
+                    let result = outcome.and_then(failure::unless_error).map_err(|error| {
                         let described = owner.describe(&error, context);
                         failure::to_engine(&error, &described, &script, context)
                     });

@@ -16,7 +16,7 @@ use super::session::ToHost;
 use super::values;
 use super::world::World;
 use crate::engine::Error;
-use crate::engine::events::{Event, Slot};
+use crate::engine::events::{Event, EventKind, Slot};
 use crate::js::native::NativeWith;
 use crate::js::thread::{Thread, Wait};
 
@@ -25,6 +25,8 @@ const NEXT_MAX: Duration = Duration::from_secs(150);
 
 /// The host's part of `e`. The script's part is what it has read of the event: values that must stay the same objects.
 pub(super) struct EventObject {
+    kind: EventKind,
+    has_request: bool,
     state: RefCell<State>,
 }
 
@@ -56,6 +58,8 @@ impl EventObject {
         NativeWith::object(
             prototype,
             Self {
+                kind: event.kind,
+                has_request: event.request.is_some(),
                 state: RefCell::new(State {
                     event: Some(Box::new(event)),
                     to_host,
@@ -91,6 +95,20 @@ fn cell_of<R>(this: &JsValue, work: impl FnOnce(&EventObject, &Read) -> R) -> Js
     Ok(work(&cell.host, &cell.values))
 }
 
+/// Works on the event of `this`; nothing while the rest of the chain has it, and once the handler is through.
+///
+/// # Errors
+/// A type error where `this` is no event.
+pub(super) fn with_event<R>(
+    this: &JsValue,
+    work: impl FnOnce(&mut Event) -> R,
+) -> JsResult<Option<R>> {
+    cell_of(this, |cell, _| {
+        let mut state = cell.state.borrow_mut();
+        state.event.as_deref_mut().map(work)
+    })
+}
+
 /// `get(name)`: a slot as a script value, always the same one.
 pub(super) fn get(this: &JsValue, args: &[JsValue], context: &mut Context) -> JsResult<JsValue> {
     let name = args.get_or_undefined(0).to_string(context)?;
@@ -118,6 +136,35 @@ pub(super) fn get(this: &JsValue, args: &[JsValue], context: &mut Context) -> Js
         read.borrow_mut().push((name, value.clone()))
     })?;
     Ok(value)
+}
+
+/// `has(name)`: whether the event has a slot of this name.
+pub(super) fn has(this: &JsValue, args: &[JsValue], context: &mut Context) -> JsResult<JsValue> {
+    let name = args.get_or_undefined(0).to_string(context)?;
+    let name = name.to_std_string_escaped();
+    Ok(with_event(this, |event| event.get(&name).is_some())?
+        .unwrap_or_default()
+        .into())
+}
+
+/// `kind()`: the event's name as in PocketBase, without `on`.
+pub(super) fn kind(this: &JsValue, _: &[JsValue], _: &mut Context) -> JsResult<JsValue> {
+    let kind = cell_of(this, |cell, _| cell.kind)?;
+    Ok(JsString::from(format!("{kind:?}")).into())
+}
+
+/// `tags()`: name and id of the event's collection.
+pub(super) fn tags(this: &JsValue, _: &[JsValue], context: &mut Context) -> JsResult<JsValue> {
+    let collection = with_event(this, |event| event.collection.clone())?.flatten();
+    let tags = collection.map(|collection| {
+        [&collection.name, &collection.id].map(|tag| JsString::from(tag.as_str()).into())
+    });
+    Ok(JsArray::from_iter(tags.into_iter().flatten(), context).into())
+}
+
+/// `hasRequest()`: whether the event belongs to a request.
+pub(super) fn has_request(this: &JsValue, _: &[JsValue], _: &mut Context) -> JsResult<JsValue> {
+    Ok(cell_of(this, |cell, _| cell.has_request)?.into())
 }
 
 /// `set(name, value)`: replaces a slot.

@@ -2,8 +2,8 @@
 
 use std::sync::Arc;
 
-use boa_engine::property::PropertyDescriptor;
-use boa_engine::{Context, JsArgs, JsError, JsNativeError, JsString, JsValue, js_string};
+use boa_engine::property::{PropertyDescriptor, PropertyKey};
+use boa_engine::{Context, JsArgs, JsError, JsNativeError, JsObject, JsString, JsValue, js_string};
 use serde_json::{Map, Value as Json};
 
 use super::globals::Natives;
@@ -14,6 +14,9 @@ use crate::engine::Error;
 use crate::js::error::ScriptError;
 use crate::js::native::Native;
 use crate::js::thread::Thread;
+
+/// How many prototypes of a returned value are looked at.
+const PROTOTYPES_MAX: usize = 8;
 
 /// A failure that clients learn nothing of.
 pub(super) fn plain(why: &str) -> Error {
@@ -62,6 +65,37 @@ fn in_writer() -> bool {
     session().is_ok_and(|session| session.transaction.is_some())
 }
 
+/// A handler that returns an error of the host has failed, as in PocketBase.
+///
+/// # Errors
+/// That error.
+pub(super) fn unless_error(value: JsValue) -> Result<(), JsError> {
+    let marked = |name: JsString| {
+        value
+            .as_object()
+            .and_then(|object| data_of(&object, name))
+            .is_some_and(|mark| mark.to_boolean())
+    };
+    if marked(js_string!("isHostError")) {
+        return Err(JsError::from_opaque(value));
+    }
+    Ok(())
+}
+
+/// A data property of an object or of its prototypes, read without running script code.
+fn data_of(object: &JsObject, name: JsString) -> Option<JsValue> {
+    let key = PropertyKey::from(name);
+    let mut holder = Some(object.clone());
+    for _ in 0..PROTOTYPES_MAX {
+        let object = holder?;
+        if let Some(property) = object.try_borrow().ok()?.properties().get(&key) {
+            return property.value().cloned();
+        }
+        holder = object.prototype();
+    }
+    None
+}
+
 /// The answer that a thrown error object of the API stands for.
 fn thrown_answer(error: &JsError, context: &mut Context) -> Option<Error> {
     let value = error.as_opaque()?.clone();
@@ -85,10 +119,15 @@ fn thrown_answer(error: &JsError, context: &mut Context) -> Option<Error> {
     Some(answer(status, message, data))
 }
 
-/// An answer with this status, message and data.
+/// An answer with this status, message and data; statuses that are no errors count as 400.
 fn answer(status: u32, message: String, data: Map<String, Json>) -> Error {
+    let status = u16::try_from(status).unwrap_or_default();
     Error::Custom {
-        status: u16::try_from(status).unwrap_or(500),
+        status: if (400..=599).contains(&status) {
+            status
+        } else {
+            400
+        },
         message,
         data,
         cause: None,
@@ -120,11 +159,24 @@ fn make_host_error(error: &Error, context: &mut Context) -> Result<JsValue, JsEr
     }
     let prototype = shared(|shared| shared.go_value_prototype.clone())?;
     let value = Native::object(Some(prototype), error.clone());
-    let name = PropertyDescriptor::builder()
-        .value(js_string!("GoError"))
-        .writable(true)
-        .configurable(true);
-    object.define_property_or_throw(js_string!("name"), name, context)?;
+    let data = match error {
+        Error::Validation { fields, .. } => fields.to_json(),
+        _ => Map::new(),
+    };
+    let data = JsValue::from_json(&Json::Object(data), context)?;
+    // `data` is what becomes of it as the data of another error.
+    for (name, value) in [
+        (js_string!("name"), js_string!("GoError").into()),
+        (js_string!("isHostError"), JsValue::from(true)),
+        (js_string!("data"), data),
+    ] {
+        let hidden = PropertyDescriptor::builder()
+            .value(value)
+            .writable(true)
+            .enumerable(false)
+            .configurable(true);
+        object.define_property_or_throw(name, hidden, context)?;
+    }
     object.set(js_string!("value"), value, true, context)?;
     Ok(made)
 }
@@ -234,5 +286,9 @@ pub(super) fn parts(error: &Error) -> (u16, String, Map<String, Json>) {
     if message.is_empty() {
         message = code.message().to_owned();
     }
-    (code.status(), message, data)
+    let status = match error {
+        Error::Custom { status, .. } => *status,
+        _ => code.status(),
+    };
+    (status, message, data)
 }

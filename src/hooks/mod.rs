@@ -17,24 +17,32 @@
 //! | `operate` | how script functions use the engine |
 //! | `writes` | scripts in the write chains of records and collections |
 //! | `router` | routes of scripts |
+//! | `migrations`, `automigrate` | scripts that change the database once; writing them |
 //! | `topics`, `crons` | subscriptions and scheduled jobs |
+//! | `gate`, `serve`, `router`, `keep` | requests: middlewares and routes of scripts, and what they keep about one |
 //! | `globals`, `prelude/` | what scripts can use: natives in Rust, and the classes above them in JavaScript |
 //!
 //! Invariants: a failing script harms only itself; an event is handled by one version of a script; a script waits for the
 //! engine, never the engine for a script beyond its limit.
 
+mod automigrate;
 mod call;
 mod collection;
 mod crons;
+mod encode;
 mod event;
 mod failure;
 mod files;
+mod gate;
 mod globals;
+mod keep;
+mod migrations;
 mod names;
 mod operate;
 mod record;
 mod registry;
 mod router;
+mod serve;
 mod session;
 #[cfg(test)]
 #[allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
@@ -55,6 +63,7 @@ use tokio_util::sync::CancellationToken;
 
 use self::call::ScriptHandler;
 use self::files::ScriptFile;
+pub use self::gate::Gate;
 use self::registry::{Published, Script};
 use self::topics::Topics;
 use self::world::World;
@@ -76,6 +85,8 @@ pub struct HookOptions {
     pub budget: Duration,
     /// By how much the process may grow during one call, in bytes.
     pub growth_bytes_max: u64,
+    /// Write a migration when a collection is changed over the API.
+    pub automigrate: bool,
     /// Start only what PocketBase starts: `*.pb.js` and `*.pb.ts` of the hooks folder itself.
     pub top_level_only: bool,
     /// `$app.isDev()`.
@@ -107,11 +118,11 @@ struct Inner {
 }
 
 impl Scripts {
-    /// Loads all scripts and takes part in the engine's events. Scripts that fail to load are logged.
+    /// Starts the script thread. No script runs before [`Scripts::load`].
     ///
     /// # Errors
     /// When the system has no thread for scripts.
-    pub async fn start(
+    pub fn open(
         engine: &Engine,
         options: HookOptions,
         stop: CancellationToken,
@@ -142,29 +153,33 @@ impl Scripts {
             },
             setup,
         )?;
-        let scripts = Self {
+        Ok(Self {
             inner: Arc::new(Inner {
                 engine: engine.clone(),
                 host,
                 options,
-                published: published.clone(),
+                published,
                 scripts: Mutex::default(),
                 changing: tokio::sync::Mutex::default(),
             }),
-        };
-        scripts.load_all().await;
+        })
+    }
+
+    /// Loads all scripts and takes part in the engine's events. Scripts that fail to load are logged.
+    pub async fn load(&self) {
+        self.load_all().await;
+        let (engine, published) = (&self.inner.engine, &self.inner.published);
         engine
             .interceptors()
-            .set(Arc::new(Interception(scripts.clone())));
+            .set(Arc::new(Interception(self.clone())));
         engine.register_hook(Arc::new(writes::RecordWrites::new(
             engine.clone(),
             published.clone(),
         )));
         engine.register_collection_hook(Arc::new(writes::CollectionWrites::new(
             engine.clone(),
-            published,
+            published.clone(),
         )));
-        Ok(scripts)
     }
 
     /// Ends the script thread.
@@ -241,12 +256,14 @@ struct Interception(Scripts);
 
 impl Interceptor for Interception {
     fn handlers(&self, kind: EventKind, collection: Option<&Collection>) -> Vec<Arc<dyn Handler>> {
-        handlers(
+        let mut handlers = handlers(
             &self.0.inner.engine,
             &self.0.inner.published,
             kind,
             collection,
-        )
+        );
+        handlers.extend(automigrate::handler(&self.0, kind));
+        handlers
     }
 }
 

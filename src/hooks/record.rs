@@ -11,14 +11,13 @@ use boa_gc::GcRefCell;
 use serde_json::{Map, Value as Json};
 
 use super::collection::CollectionObject;
+use super::globals::filesystem::FileObject;
 use super::globals::{Natives, Shared};
 use super::values;
 use super::world::world;
 use crate::base::{DateTime, id, password};
-use crate::js::native::{Native, NativeWith};
-use crate::model::{
-    Collection, ExportView, FieldKind, Record, TokenKind, Upload, UploadMode, Value, cast,
-};
+use crate::js::native::NativeWith;
+use crate::model::{Collection, ExportView, FieldKind, Record, TokenKind, UploadMode, Value, cast};
 
 pub(super) const NATIVES: Natives = &[
     ("make", 1, make),
@@ -304,7 +303,7 @@ fn put_files(this: &JsValue, name: &str, value: &JsValue, context: &mut Context)
             items.push(array.get(index, context)?);
         }
     }
-    if !items.iter().any(|item| file_of(item).is_some()) {
+    if !items.iter().any(|item| FileObject::file(item).is_some()) {
         return Ok(false);
     }
     let is_file = RecordObject::with(this, |record| {
@@ -322,7 +321,7 @@ fn put_files(this: &JsValue, name: &str, value: &JsValue, context: &mut Context)
         _ => (UploadMode::Replace, true),
     };
     for item in items {
-        match file_of(&item) {
+        match FileObject::file(&item) {
             Some(upload) => RecordObject::with(this, |record| {
                 record.add_upload(&field, upload, mode);
             })?,
@@ -613,18 +612,11 @@ fn files_of(this: &JsValue, field: &str, context: &mut Context) -> JsResult<JsVa
         let of_field = uploads.filter(|upload| upload.field == field);
         of_field.cloned().collect::<Vec<_>>()
     })?;
-    let files = uploads.into_iter().map(file_object);
+    let files = uploads
+        .into_iter()
+        .map(|upload| FileObject::create(upload).map(JsValue::from))
+        .collect::<JsResult<Vec<_>>>()?;
     Ok(JsArray::from_iter(files, context).into())
-}
-
-/// The file of a script value, if it is one.
-fn file_of(value: &JsValue) -> Option<Upload> {
-    Native::<Upload>::with(value, Upload::clone)
-}
-
-/// A file that waits to be stored.
-fn file_object(upload: Upload) -> JsValue {
-    Native::object(None, upload).into()
 }
 
 fn refresh_token_key(this: &JsValue, _: &[JsValue], _: &mut Context) -> JsResult<JsValue> {

@@ -6,7 +6,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use arc_swap::ArcSwap;
 
-use super::router::Routes;
+use super::router::{Middleware, Routes};
 use crate::base::date::DateTime;
 use crate::engine::events::EventKind;
 use crate::js::SCRIPT_TARGET;
@@ -118,9 +118,16 @@ pub(super) struct Registry {
     pub(super) events: HashMap<EventKind, Vec<EventHandler>>,
     pub(super) topics: HashMap<String, Vec<Arc<Function>>>,
     pub(super) routes: Routes,
+    /// Around all requests.
+    pub(super) middlewares: Vec<Middleware>,
 }
 
 impl Registry {
+    /// Whether requests may concern scripts before the API knows them.
+    pub(super) fn wants_requests(&self) -> bool {
+        !self.routes.is_empty() || !self.middlewares.is_empty()
+    }
+
     /// The handlers that want an event, in the order they were registered. Nothing is allocated when there are none.
     pub(super) fn handlers(
         &self,

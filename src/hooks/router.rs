@@ -23,35 +23,68 @@ enum Part {
 #[error("invalid route path \"{0}\"")]
 pub(super) struct PatternError(String);
 
+/// What a middleware does.
+#[derive(Clone, Debug)]
+pub(super) enum Action {
+    Script(Arc<Function>),
+    /// Signed in, and to one of these collections if there are any.
+    RequireAuth(Vec<String>),
+    RequireGuest,
+    /// A superuser, or the record whose id this part of the path is.
+    RequireOwner(String),
+    /// The most bytes of a body; 0 is no limit.
+    BodyLimit(u64),
+    /// Successes are not kept in the log of requests.
+    SkipActivityLog,
+    /// Answers are compressed for who accepts it.
+    Gzip,
+}
+
+/// Something around the handler of a route, or around all requests.
+#[derive(Clone, Debug)]
+pub(super) struct Middleware {
+    /// Lower ones are further out; of equals, those registered first.
+    pub(super) priority: i64,
+    pub(super) action: Action,
+}
+
 /// A route of a script.
 #[derive(Clone, Debug)]
 pub(super) struct Route {
     /// Upper case; empty for all.
     method: String,
+    /// As registered, with the method in front if there is one.
+    pub(super) pattern: String,
     parts: Vec<Part>,
-    /// What runs, in this order: middlewares, then the handler.
-    pub(super) functions: Vec<Arc<Function>>,
+    pub(super) middlewares: Vec<Middleware>,
+    /// Absent for the server's own routes.
+    pub(super) handler: Option<Arc<Function>>,
 }
 
 /// The values of a pattern's names, in its order.
 pub(super) type PathValues = Vec<(String, String)>;
 
 impl Route {
+    /// A route without middlewares and handler.
+    ///
     /// # Errors
     /// When the path is no pattern.
-    pub(super) fn new(
-        method: &str,
-        path: &str,
-        functions: Vec<Arc<Function>>,
-    ) -> Result<Self, PatternError> {
-        let method = match method {
-            "ANY" | "any" | "*" => String::new(),
-            method => method.to_ascii_uppercase(),
+    pub(super) fn new(method: &str, path: &str) -> Result<Self, PatternError> {
+        let method = match method.to_ascii_uppercase().as_str() {
+            "" | "ANY" | "*" => String::new(),
+            method => method.to_owned(),
+        };
+        let pattern = if method.is_empty() {
+            path.to_owned()
+        } else {
+            format!("{method} {path}")
         };
         Ok(Self {
             method,
+            pattern,
             parts: parse(path).ok_or_else(|| PatternError(path.to_owned()))?,
-            functions,
+            middlewares: Vec::new(),
+            handler: None,
         })
     }
 
@@ -72,6 +105,11 @@ impl Route {
         });
         (parts.collect(), self.method.is_empty())
     }
+
+    /// Whether this says more than another route that matches the same request.
+    pub(super) fn is_before(&self, other: &Self) -> bool {
+        self.rank() < other.rank()
+    }
 }
 
 /// All routes of all scripts.
@@ -83,6 +121,10 @@ pub(super) struct Routes {
 impl Routes {
     pub(super) fn add(&mut self, route: Route) {
         self.routes.push(route);
+    }
+
+    pub(super) fn is_empty(&self) -> bool {
+        self.routes.is_empty()
     }
 
     /// Sorts what was added by how much the patterns say.
@@ -183,7 +225,7 @@ mod tests {
         let mut routes = Routes::default();
         for pattern in patterns {
             let (method, path) = pattern.split_once(' ').unwrap();
-            routes.add(Route::new(method, path, Vec::new()).unwrap());
+            routes.add(Route::new(method, path).unwrap());
         }
         routes.seal();
         routes
@@ -234,7 +276,7 @@ mod tests {
     #[test]
     fn what_is_no_pattern_is_refused() {
         for path in ["", "a", "/{", "/{}", "/{a...}/b", "/{1a}", "/x{a}"] {
-            assert!(Route::new("GET", path, Vec::new()).is_err(), "{path}");
+            assert!(Route::new("GET", path).is_err(), "{path}");
         }
     }
 }

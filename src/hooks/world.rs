@@ -9,13 +9,15 @@ use std::rc::Rc;
 use std::sync::{Arc, LazyLock};
 
 use boa_engine::object::builtins::JsFunction;
-use boa_engine::{Context, JsNativeError, JsResult, JsValue, js_string};
+use boa_engine::property::Attribute;
+use boa_engine::{Context, JsNativeError, JsObject, JsResult, JsString, JsValue, js_string};
 use regex::Regex;
 
 use super::files::ScriptFile;
 use super::globals::Shared;
+use super::migrations::Functions;
 use super::registry::{EventHandler, Function, Published, Registry, Script};
-use super::router::Route;
+use super::router::{Middleware, Route};
 use super::session::Session;
 use super::{Options, crons};
 use crate::engine::Engine;
@@ -41,6 +43,7 @@ pub(super) enum Registration {
         function: Arc<Function>,
     },
     Route(Route),
+    Middlewares(Vec<Middleware>),
     Cron {
         id: String,
         expression: String,
@@ -73,8 +76,12 @@ pub(super) struct World {
     loaded: RefCell<BTreeMap<String, Loaded>>,
     functions: RefCell<HashMap<u64, (JsFunction, Rc<Scope>)>>,
     last_id: Cell<u64>,
+    /// What scripts keep about requests, by the number of the request's [`super::keep::Keep`].
+    pub(super) kept: RefCell<HashMap<u64, JsObject>>,
     /// The ids of the scripts' scheduled jobs.
     crons: RefCell<Vec<String>>,
+    /// What the migration that runs has given to `migrate`.
+    pub(super) migration: RefCell<Functions>,
 }
 
 /// The world of the thread at hand.
@@ -153,7 +160,9 @@ impl World {
             loaded: RefCell::default(),
             functions: RefCell::default(),
             last_id: Cell::new(0),
+            kept: RefCell::default(),
             crons: RefCell::default(),
+            migration: RefCell::default(),
         });
         turn.thread.set_data(Rc::clone(&world) as Rc<dyn Any>);
         match Shared::build(turn, &world) {
@@ -335,6 +344,10 @@ impl World {
                         counts[2] += 1;
                         registry.routes.add(route.clone());
                     }
+                    Registration::Middlewares(list) => {
+                        counts[0] += list.len();
+                        registry.middlewares.extend(list.iter().cloned());
+                    }
                     Registration::Cron {
                         id,
                         expression,
@@ -446,9 +459,15 @@ impl World {
     /// Gives a scope the application's globals.
     pub(super) fn furnish(&self, context: &mut Context) -> JsResult<()> {
         match self.shared.borrow().as_ref() {
-            Some(shared) => shared.install(context),
-            None => Ok(()),
+            Some(shared) => shared.install(context)?,
+            None => return Ok(()),
         }
+        let folder = self.options.hooks.hooks_dir.to_string_lossy();
+        context.register_global_property(
+            js_string!("__hooks"),
+            JsString::from(&*folder),
+            Attribute::WRITABLE | Attribute::CONFIGURABLE,
+        )
     }
 
     /// The modules that new code shares with the scripts.

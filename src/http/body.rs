@@ -1,9 +1,12 @@
 //! Request bodies as fields and files, whatever their encoding.
 
 use actix_web::dev::Payload;
-use actix_web::http::header::CONTENT_TYPE;
+use actix_web::error::PayloadError;
+use actix_web::http::header::{CONTENT_TYPE, HeaderMap, HeaderValue};
 use actix_web::{FromRequest, HttpRequest};
+use bytes::Bytes;
 use futures_util::future::LocalBoxFuture;
+use futures_util::stream;
 use serde::Deserialize;
 use serde_json::{Map, Value};
 
@@ -88,6 +91,66 @@ pub async fn read(
     })
 }
 
+/// The parts of a form as they were sent.
+#[derive(Debug, Default)]
+pub struct FormData {
+    /// Field name and text.
+    pub texts: Vec<(String, String)>,
+    /// Field name and file.
+    pub files: Vec<(String, UploadedFile)>,
+}
+
+/// Reads a body that is there already by its content type.
+///
+/// # Errors
+/// 400 for a body that is malformed or of an unknown type.
+pub async fn read_bytes(content_type: &str, body: Bytes) -> Result<BodyData, ApiError> {
+    if body.is_empty() {
+        return Ok(BodyData::default());
+    }
+    if is_type(content_type, "application/json") {
+        return Ok(BodyData {
+            fields: parse_object(&body)?,
+            files: Vec::new(),
+        });
+    }
+    let is_form = is_type(content_type, "multipart/form-data")
+        || is_type(content_type, "application/x-www-form-urlencoded");
+    if !is_form {
+        return Err(ApiError::bad_request("Unsupported Content-Type."));
+    }
+    let FormData { texts, files } = read_form(content_type, body).await?;
+    Ok(BodyData {
+        fields: form::fields_of(texts)?,
+        files,
+    })
+}
+
+/// Reads a body that is there already as a form; one of another type has no parts.
+///
+/// # Errors
+/// 400 for a malformed form.
+pub async fn read_form(content_type: &str, body: Bytes) -> Result<FormData, ApiError> {
+    if is_type(content_type, "application/x-www-form-urlencoded") {
+        return Ok(FormData {
+            texts: urlencoded(&body)?,
+            files: Vec::new(),
+        });
+    }
+    if !is_type(content_type, "multipart/form-data") {
+        return Ok(FormData::default());
+    }
+    let mut headers = HeaderMap::new();
+    if let Ok(value) = HeaderValue::from_str(content_type) {
+        headers.insert(CONTENT_TYPE, value);
+    }
+    let pieces = stream::once(async move { Ok::<Bytes, PayloadError>(body) });
+    let mut payload: Payload = Payload::Stream {
+        payload: Box::pin(pieces),
+    };
+    form::read_parts(&headers, &mut payload, BodyLimit(0)).await
+}
+
 fn is_type(content_type: &str, wanted: &str) -> bool {
     let start = content_type.as_bytes().get(..wanted.len());
     start.is_some_and(|start| start.eq_ignore_ascii_case(wanted.as_bytes()))
@@ -106,6 +169,10 @@ pub fn parse_object(bytes: &[u8]) -> Result<Map<String, Value>, ApiError> {
 }
 
 fn parse_urlencoded(bytes: &[u8]) -> Result<Map<String, Value>, ApiError> {
+    form::fields_of(urlencoded(bytes)?)
+}
+
+fn urlencoded(bytes: &[u8]) -> Result<Vec<(String, String)>, ApiError> {
     let text =
         std::str::from_utf8(bytes).map_err(|error| ApiError::bad_request("").with_cause(error))?;
     let query = Query::parse(text);
@@ -115,7 +182,7 @@ fn parse_urlencoded(bytes: &[u8]) -> Result<Map<String, Value>, ApiError> {
     let pairs = query
         .iter()
         .map(|(name, value)| (name.to_owned(), value.to_owned()));
-    form::fields_of(pairs.collect())
+    Ok(pairs.collect())
 }
 
 #[cfg(test)]

@@ -34,6 +34,10 @@ pub struct Caller {
 #[derive(Clone, Debug)]
 pub struct SignedIn(pub Arc<Record>);
 
+/// Put into a request's extensions by whoever has found out before the handler who calls, or decided it.
+#[derive(Clone, Debug)]
+pub struct KnownAuth(pub Option<Arc<Record>>);
+
 impl Caller {
     #[must_use]
     pub fn auth(&self) -> Option<&Arc<Record>> {
@@ -100,9 +104,11 @@ async fn identify(request: &HttpRequest, token: &str) -> Result<Caller, ApiError
     let engine = request
         .app_data::<Data<Engine>>()
         .ok_or_else(|| ApiError::internal("the engine is not registered"))?;
-    let auth = match token {
-        "" => None,
-        token => engine.authenticate(token).await?,
+    let known = request.extensions().get::<KnownAuth>().cloned();
+    let auth = match (known, token) {
+        (Some(KnownAuth(auth)), _) => auth,
+        (None, "") => None,
+        (None, token) => engine.authenticate(token).await?,
     };
     let settings = engine.settings();
     let ip = real_ip(
@@ -152,6 +158,12 @@ fn sent_token(request: &HttpRequest) -> &str {
         .get(AUTHORIZATION)
         .and_then(|value| value.to_str().ok())
         .unwrap_or("");
+    bare_token(text)
+}
+
+/// The token in the text of an `Authorization` header, with or without `Bearer`.
+#[must_use]
+pub fn bare_token(text: &str) -> &str {
     match text.split_at_checked(7) {
         Some((prefix, token)) if prefix.eq_ignore_ascii_case("bearer ") => token,
         _ => text,

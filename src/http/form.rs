@@ -7,12 +7,13 @@ use actix_multipart::{Field, Multipart, MultipartError};
 use actix_web::HttpRequest;
 use actix_web::dev::Payload;
 use actix_web::error::PayloadError;
+use actix_web::http::header::HeaderMap;
 use bytes::{Bytes, BytesMut};
 use futures_util::{StreamExt, TryStreamExt};
 use serde_json::{Map, Number, Value};
 use tokio::io::AsyncWriteExt;
 
-use super::body::{BodyData, UploadedFile, parse_object};
+use super::body::{BodyData, FormData, UploadedFile, parse_object};
 use super::error::ApiError;
 use super::limit::BodyLimit;
 use crate::model::{TempFile, UploadSource};
@@ -34,6 +35,19 @@ pub(super) async fn read_multipart(
     payload: &mut Payload,
     limit: BodyLimit,
 ) -> Result<BodyData, ApiError> {
+    let FormData { texts, files } = read_parts(request.headers(), payload, limit).await?;
+    Ok(BodyData {
+        fields: fields_of(texts)?,
+        files,
+    })
+}
+
+/// Reads the parts of a multipart form as they are.
+pub(super) async fn read_parts(
+    headers: &HeaderMap,
+    payload: &mut Payload,
+    limit: BodyLimit,
+) -> Result<FormData, ApiError> {
     let mut read_bytes = 0u64;
     let limited = payload.take().map(move |piece| {
         let piece = piece?;
@@ -43,7 +57,7 @@ pub(super) async fn read_multipart(
         }
         Ok(piece)
     });
-    let mut parts = Multipart::new(request.headers(), limited);
+    let mut parts = Multipart::new(headers, limited);
     let mut texts = Vec::new();
     let mut files = Vec::new();
     let mut room = Room {
@@ -64,10 +78,7 @@ pub(super) async fn read_multipart(
             None => texts.push((name, read_text(part, &mut room).await?)),
         }
     }
-    Ok(BodyData {
-        fields: fields_of(texts)?,
-        files,
-    })
+    Ok(FormData { texts, files })
 }
 
 /// What the rest of a form may still take up in memory.

@@ -41,7 +41,7 @@ pub async fn gzip_only<B: MessageBody>(
 }
 
 /// Whether a header names gzip without excluding it by a weight of zero.
-fn accepts_gzip(header: &HeaderValue) -> bool {
+pub fn accepts_gzip(header: &HeaderValue) -> bool {
     let Ok(list) = header.to_str() else {
         return false;
     };

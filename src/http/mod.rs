@@ -4,6 +4,7 @@ pub mod body;
 pub mod caller;
 pub mod download;
 pub mod error;
+pub mod exchange;
 mod form;
 pub mod gzip;
 pub mod json;

@@ -20,6 +20,8 @@
 pub mod error;
 mod executor;
 pub mod host;
+#[cfg(test)]
+mod hostile;
 pub mod lane;
 pub mod modules;
 pub mod native;

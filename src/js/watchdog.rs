@@ -40,9 +40,9 @@ const IDLE_TICKS_MAX: u32 = 100;
 const STUCK_AFTER: Duration = Duration::from_secs(2);
 
 /// How deep script calls nest. A level that goes through native code takes up to 20 kB of the thread's stack.
-const RECURSION_MAX: usize = 4_000;
+const RECURSION_MAX: usize = 10_000;
 /// How many values the interpreter's own stack has.
-const STACK_VALUES_MAX: usize = 400_000;
+const STACK_VALUES_MAX: usize = 1_000_000;
 
 /// The stack that script threads need for [`base_limits`] to be reached before it overflows. It is address space:
 /// what is not used takes no memory.

@@ -8,10 +8,11 @@ use bytes::BytesMut;
 use serde_json::json;
 
 use super::presence::Connection;
-use super::topics::{Resume, book, lifetime};
+use super::topics::{Resume, book, lifetime, limit};
 use super::{Error, Live};
 use crate::base::json as text;
 use crate::bus::{EventId, Item, Message, Start, Topic, write_data_lines};
+use crate::http::rate::RateLimits;
 use crate::http::{ApiError, ModuleRoute, StreamCaller, sse};
 
 pub(super) fn configure(config: &mut ServiceConfig) {
@@ -102,9 +103,11 @@ impl Live {
         (status = 401, description = "Signing in is needed"), (status = 429, description = "Too many streams")))]
 pub(super) async fn open_channel(
     live: Data<Live>,
+    limits: Data<RateLimits>,
     StreamCaller(caller): StreamCaller,
     request: HttpRequest,
 ) -> Result<HttpResponse, ApiError> {
+    limit(&live, &limits, &caller, &request)?;
     let user = caller.require_auth()?.clone();
     let topic = topic_of(user.id())?;
     let (subscriber, guard) = book(&live, &caller, vec![topic.clone()]).await?;

@@ -8,6 +8,7 @@ use serde_json::{Value as Json, json};
 
 use super::publication::{self, Publication};
 use super::rules::Action;
+use super::streams::StreamGuard;
 use super::{Error, Live};
 use crate::base::json as text;
 use crate::base::token;
@@ -15,8 +16,6 @@ use crate::bus::{Event, EventId, Start, Subscriber, Topic};
 use crate::http::limit::read_all;
 use crate::http::rate::{RateLimits, Subject};
 use crate::http::{ApiError, BodyLimit, Caller, ModuleRoute, Query, StreamCaller, sse};
-
-use super::streams::StreamGuard;
 
 /// Most bytes of a payload that a client publishes.
 const PAYLOAD_BYTES_MAX: u64 = 64 << 10;
@@ -51,10 +50,12 @@ pub(super) fn configure(config: &mut ServiceConfig) {
         (status = 403, description = "The caller may not subscribe"), (status = 429, description = "Too many streams")))]
 pub(super) async fn subscribe_topic(
     live: Data<Live>,
+    limits: Data<RateLimits>,
     StreamCaller(caller): StreamCaller,
     path: Path<String>,
     request: HttpRequest,
 ) -> Result<HttpResponse, ApiError> {
+    limit(&live, &limits, &caller, &request)?;
     let topics = vec![publication::topic(&path)?];
     open(&live, &caller, topics, false, &request).await
 }
@@ -69,9 +70,11 @@ pub(super) async fn subscribe_topic(
         (status = 403, description = "The caller may not subscribe to one of them"), (status = 429, description = "Too many streams")))]
 pub(super) async fn subscribe_topics(
     live: Data<Live>,
+    limits: Data<RateLimits>,
     StreamCaller(caller): StreamCaller,
     request: HttpRequest,
 ) -> Result<HttpResponse, ApiError> {
+    limit(&live, &limits, &caller, &request)?;
     let topics = several(Query::of(&request).text("topics"))?;
     open(&live, &caller, topics, true, &request).await
 }

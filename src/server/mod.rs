@@ -23,8 +23,9 @@ use crate::base::clock::Clock;
 use crate::blob::{Storage, Thumbs};
 use crate::bus::{Bus, BusOptions, LogLimits, QueueLimits};
 use crate::config::Config;
+use crate::engine::events::EventKind;
 use crate::engine::{Engine, EngineOptions};
-use crate::hooks::{HookOptions, Scripts};
+use crate::hooks::{Gate, HookOptions, Scripts};
 use crate::http::middleware::{Cors, Edge, EdgeOptions};
 use crate::http::rate::RateLimits;
 use crate::live::{Live, LiveOptions, StreamLimits};
@@ -53,6 +54,19 @@ pub struct Running {
 impl Running {
     /// Stops accepting, lets open requests end for a moment, and closes the database.
     pub async fn stop(self) {
+        self.end(false).await;
+    }
+
+    /// As [`Running::stop`], to be started again.
+    pub(super) async fn pause(self) {
+        self.end(true).await;
+    }
+
+    async fn end(self, is_restart: bool) {
+        let slots = [("is_restart", is_restart.into())];
+        if let Err(error) = self.engine.announce(EventKind::Terminate, &slots).await {
+            tracing::warn!(%error, "a handler of the server's end failed");
+        }
         self.clients.end();
         self.live.end();
         self.handle.stop(true).await;
@@ -131,9 +145,13 @@ pub async fn start(config: &Config, listener: TcpListener) -> anyhow::Result<Run
         public: routes::Public::of(config),
     };
     let stop = CancellationToken::new();
-    let scripts = Scripts::start(&engine, hook_options(config, &engine).await?, stop.clone())
+    let scripts = open_scripts(config, &engine, stop.clone()).await?;
+    scripts.migrate_up().await?;
+    scripts.load().await;
+    engine
+        .announce(EventKind::Bootstrap, &[])
         .await
-        .context("no thread for hook scripts")?;
+        .context("a handler keeps the server from starting")?;
     sweep(engine.bus().clone(), stop.clone());
     let (log, log_task) = RequestLog::start(engine.clone(), stop.clone());
     tokio::spawn(
@@ -146,9 +164,11 @@ pub async fn start(config: &Config, listener: TcpListener) -> anyhow::Result<Run
         cors: Cors::new(&config.origins),
         activity: Some(Arc::new(log)),
     });
+    let gate = Gate::new(scripts.clone());
     let server = HttpServer::new(move || {
         let shared = shared.clone();
         App::new()
+            .wrap(gate.clone())
             .wrap(edge.clone())
             .configure(move |app| routes::mount(app, &shared))
     })
@@ -161,6 +181,10 @@ pub async fn start(config: &Config, listener: TcpListener) -> anyhow::Result<Run
     .listen(listener)?
     .run();
     let handle = server.handle();
+    engine
+        .announce(EventKind::Serve, &[])
+        .await
+        .context("a handler keeps the server from serving")?;
     Ok(Running {
         addr,
         engine,
@@ -194,18 +218,28 @@ pub fn documents() -> Documents {
     Documents(vec![crate::live::description()])
 }
 
-async fn hook_options(config: &Config, engine: &Engine) -> anyhow::Result<HookOptions> {
+/// Starts the script thread of an engine; no script runs yet.
+///
+/// # Errors
+/// When the system has no thread for scripts.
+pub async fn open_scripts(
+    config: &Config,
+    engine: &Engine,
+    stop: CancellationToken,
+) -> anyhow::Result<Scripts> {
     let mut conn = engine.store().read().await?;
-    let hooks = config.hooks.clone();
-    Ok(HookOptions {
+    let hooks = &config.hooks;
+    let options = HookOptions {
         hooks_dir: absolute(&hooks.dir),
         modules_dir: absolute(&hooks.modules_dir),
         migrations_dir: absolute(&hooks.migrations_dir),
         budget: hooks.timeout,
         growth_bytes_max: hooks.growth_bytes_max,
+        automigrate: hooks.automigrate,
         top_level_only: migrations::was_made_by_pocketbase(&mut conn).await?,
         dev: config.dev,
-    })
+    };
+    Scripts::open(engine, options, stop).context("no thread for hook scripts")
 }
 
 /// Scripts require files by absolute paths.

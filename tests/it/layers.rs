@@ -62,8 +62,10 @@ const EDGES: &[(&str, &[&str])] = &[
 /// Who alone may use a library; others are everybody's.
 const LIBRARIES: &[(&str, &[&str])] = &[
     ("sqlx", &["store"]),
-    ("actix_web", &["http", "api", "live", "server", "cli"]),
-    ("actix_web", &["http", "api", "hooks", "server", "cli"]),
+    (
+        "actix_web",
+        &["http", "api", "live", "hooks", "server", "cli"],
+    ),
     ("actix_files", &["server"]),
     ("actix_multipart", &["http"]),
     ("utoipa", &["api", "live"]),

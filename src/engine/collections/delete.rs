@@ -73,17 +73,23 @@ impl Engine {
             .write_exclusive(move |tx| {
                 Box::pin(async move {
                     let collection = find(tx, &id_or_name)?;
-                    engine.truncate_collection_in(tx, &collection).await
+                    engine.truncate_in(tx, &collection).await.map_err(|error| match error {
+                        Error::BadRequest(text) if collection.is_view() => Error::BadRequest(text),
+                        Error::BadRequest(_) | Error::Validation { .. } => Error::bad_request(
+                            "Failed to truncate collection (most likely due to required cascade delete record references).",
+                        ),
+                        other => other,
+                    })
                 })
             })
             .await
     }
 
-    /// As [`Engine::truncate_collection`], inside a transaction.
+    /// Deletes all records of a collection one by one inside a transaction, with what cascades from them.
     ///
     /// # Errors
-    /// As [`Engine::truncate_collection`].
-    pub async fn truncate_collection_in(
+    /// `BadRequest` for views and when a required reference holds a record.
+    pub async fn truncate_in(
         &self,
         tx: &mut Tx,
         collection: &Arc<Collection>,
@@ -93,17 +99,6 @@ impl Engine {
                 "View collections cannot be truncated since they don't store their own records.",
             ));
         }
-        self.delete_all(tx, collection)
-            .await
-            .map_err(|error| match error {
-                Error::BadRequest(_) | Error::Validation { .. } => Error::bad_request(
-                    "Failed to truncate collection (most likely due to required cascade delete record references).",
-                ),
-                other => other,
-            })
-    }
-
-    async fn delete_all(&self, tx: &mut Tx, collection: &Arc<Collection>) -> Result<(), Error> {
         let query = ListQuery {
             collection,
             condition: &Condition::Always,

@@ -7,9 +7,8 @@ use serde_json::{Value as Json, json};
 use crate::engine::events::{Event, Slot, Slots};
 use crate::engine::listing::sort_keys;
 use crate::engine::{Engine, Enriched, Error, Link, RequestInfo};
-use crate::filter::{self, Limits, Params};
+use crate::filter;
 use crate::model::{Collection, Record, Schema};
-use crate::store;
 use crate::store::records::{self, ListQuery};
 use crate::store::search::{Condition, Part, Scope, Sort};
 
@@ -28,19 +27,6 @@ pub struct ListParams {
     pub sort: String,
     /// Relations to expand, comma separated, or empty.
     pub expand: String,
-}
-
-/// What a module or script asks for, without rules.
-#[derive(Clone, Debug, Default)]
-pub struct Search {
-    /// A filter text or empty; `{:name}` stands for a value of `params`.
-    pub filter: String,
-    pub params: Params,
-    /// Sort keys, comma separated, or empty.
-    pub sort: String,
-    /// 0 for all.
-    pub limit: u64,
-    pub offset: u64,
 }
 
 /// One page of records, found and then enriched.
@@ -167,63 +153,6 @@ impl Engine {
         })
     }
 
-    /// The records that a search finds. No rules; filters may read hidden fields.
-    ///
-    /// # Errors
-    /// `BadRequest` with the reason for a filter or sort that does not compile.
-    pub async fn search(
-        &self,
-        link: &mut Link<'_>,
-        collection: &Arc<Collection>,
-        search: &Search,
-    ) -> Result<Vec<Record>, Error> {
-        let schema = link.schema(self);
-        let invalid =
-            |reason: String| Error::bad_request(format!("invalid filter expression: {reason}"));
-        let substituted;
-        let text = if search.filter.contains("{:") {
-            let limits = Limits::default();
-            let tree = filter::substitute(&search.filter, &search.params, &limits);
-            substituted = tree
-                .map_err(|error| invalid(error.to_string()))?
-                .to_string();
-            &substituted
-        } else {
-            &search.filter
-        };
-        let parts: Vec<Part<'_>> = (!text.is_empty())
-            .then_some(Part {
-                text,
-                allow_hidden: true,
-            })
-            .into_iter()
-            .collect();
-        let keys = sort_keys(&search.sort)?;
-        let scope = Scope {
-            schema: &schema,
-            collection,
-            request: None,
-            allow_hidden: true,
-        };
-        let compiled = self.compiler().compile_list(&parts, &keys, &scope);
-        let (condition, sort) = compiled.map_err(|error| match error {
-            store::Error::Filter(reason) => invalid(reason),
-            other => other.into(),
-        })?;
-        let query = ListQuery {
-            collection,
-            condition: &condition,
-            sort: &sort,
-            limit: match search.limit {
-                0 => i64::MAX as u64,
-                limit => limit,
-            },
-            offset: search.offset,
-        };
-        let mut conn = link.conn().await?;
-        Ok(records::list(&mut conn, &query).await?)
-    }
-
     /// Enriches the records of a page.
     ///
     /// # Errors
@@ -282,6 +211,43 @@ impl Engine {
         };
         let mut conn = self.read().await?;
         Ok(records::list_and_count(&mut conn, &query).await?)
+    }
+
+    /// Records on behalf of a script: no access rules. `texts` are the filter and the sort, `range` the most records to
+    /// give and how many to skip.
+    ///
+    /// # Errors
+    /// `BadRequest` for a filter or sort that does not compile.
+    pub async fn select_unruled(
+        &self,
+        link: &mut Link<'_>,
+        collection: &Arc<Collection>,
+        texts: (&str, &str),
+        range: (u64, u64),
+    ) -> Result<Vec<Record>, Error> {
+        let schema = link.schema(self);
+        let keys = sort_keys(texts.1)?;
+        let part = Part {
+            text: texts.0,
+            allow_hidden: true,
+        };
+        let scope = Scope {
+            schema: &schema,
+            collection,
+            request: None,
+            allow_hidden: true,
+        };
+        let parts: &[Part<'_>] = if texts.0.is_empty() { &[] } else { &[part] };
+        let (condition, sort) = self.compiler().compile_list(parts, &keys, &scope)?;
+        let query = ListQuery {
+            collection,
+            condition: &condition,
+            sort: &sort,
+            limit: range.0,
+            offset: range.1,
+        };
+        let mut conn = link.conn().await?;
+        Ok(records::list(&mut conn, &query).await?)
     }
 
     /// One record that the view rule lets the caller see, not enriched yet.

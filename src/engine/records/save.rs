@@ -10,7 +10,7 @@ use super::cascade;
 use crate::base::date::DateTime;
 use crate::engine::files::StoredUploads;
 use crate::engine::hooks::{
-    Committed, Failed, Hooks, Op, ROLLED_BACK, RecordEvent, RecordHook, Stage, in_turn,
+    Committed, Failed, Hooks, Op, Prepared, ROLLED_BACK, RecordEvent, RecordHook, Stage, in_turn,
 };
 use crate::engine::{Engine, Error, RequestInfo};
 use crate::model::{FieldError, FieldErrors, Record, Schema, Value};
@@ -20,7 +20,8 @@ use crate::store::{self, Conn, Tx, records};
 pub(in crate::engine) type Hashes = HashMap<String, (String, String)>;
 
 impl Engine {
-    /// Saves a record through hooks and validation, without access rules.
+    /// Saves a record through hooks and validation, without access rules. Its uploads must be stored, and `hashes` be
+    /// those of its plain passwords.
     ///
     /// # Errors
     /// `Validation` by field, or what a hook refused.
@@ -32,55 +33,93 @@ impl Engine {
         request: Option<RequestInfo>,
         hashes: Hashes,
     ) -> Result<Record, Error> {
-        let mut record = record;
+        self.save_prepared(tx, op, record, request, hashes, true)
+            .await
+    }
+
+    async fn save_prepared(
+        &self,
+        tx: &mut Tx,
+        op: Op,
+        mut record: Record,
+        request: Option<RequestInfo>,
+        hashes: Hashes,
+        validate: bool,
+    ) -> Result<Record, Error> {
         for (field, (plain, hash)) in hashes {
             record.set_password_hash(&field, &plain, hash);
         }
-        self.run(tx, op, record, request, true).await
+        let prepared = Prepared::of(&record);
+        self.run_prepared(tx, op, record, request, validate, prepared)
+            .await
     }
 
     /// Saves a new or changed record on behalf of a module or script: no access rules, everything else.
     ///
-    /// # Errors
-    /// As [`Engine::save_in`].
-    pub async fn save(&self, tx: &mut Tx, mut record: Record) -> Result<Record, Error> {
-        let op = self.prepare(&mut record);
-        record.validate()?;
-        self.store_and_run(tx, op, record, true).await
-    }
-
-    /// As [`Engine::save`], without validation.
+    /// Passwords are hashed and files stored while the transaction is open; outside of one, [`Engine::save_record`] does
+    /// better.
     ///
     /// # Errors
-    /// Those of the database, or what a hook refused.
-    pub async fn save_unchecked(&self, tx: &mut Tx, mut record: Record) -> Result<Record, Error> {
-        let op = self.prepare(&mut record);
-        self.store_and_run(tx, op, record, false).await
+    /// As [`Engine::save_record`].
+    pub async fn save(&self, tx: &mut Tx, record: Record) -> Result<Record, Error> {
+        self.save_with(tx, record, true).await
     }
 
-    /// Sets what the server sets before a save. Gives what the save is.
-    pub fn prepare(&self, record: &mut Record) -> Op {
-        if record.is_new() {
+    /// As [`Engine::save`], without validation when `validate` is off.
+    ///
+    /// # Errors
+    /// As [`Engine::save_record`].
+    pub async fn save_with(
+        &self,
+        tx: &mut Tx,
+        mut record: Record,
+        validate: bool,
+    ) -> Result<Record, Error> {
+        let op = self.prepare(&mut record, validate)?;
+        let hashes = self.hash_passwords(&record).await?;
+        StoredUploads::put(self, &record).await?.settle_with(tx);
+        self.save_prepared(tx, op, record, None, hashes, validate)
+            .await
+    }
+
+    /// Saves a new or changed record in a transaction of its own on behalf of a module or script: no access rules,
+    /// everything else; without validation when `validate` is off.
+    ///
+    /// # Errors
+    /// `Validation` by field, or what a hook refused.
+    pub async fn save_record(&self, mut record: Record, validate: bool) -> Result<Record, Error> {
+        let op = self.prepare(&mut record, validate)?;
+        let hashes = self.hash_passwords(&record).await?;
+        let stored = StoredUploads::put(self, &record).await?;
+        let engine = self.clone();
+        self.store()
+            .write(move |tx| {
+                Box::pin(async move {
+                    stored.settle_with(tx);
+                    engine
+                        .save_prepared(tx, op, record, None, hashes, validate)
+                        .await
+                })
+            })
+            .await
+    }
+
+    fn prepare(&self, record: &mut Record, validate: bool) -> Result<Op, Error> {
+        if record.collection().is_view() {
+            return Err(Error::bad_request("Unsupported collection type."));
+        }
+        let op = if record.is_new() {
             prepare_create(record, self.now());
             Op::Create
         } else {
             prepare_update(record, self.now());
             Op::Update
+        };
+        // Hooks may still put right what is missing; they come before the validation inside the transaction.
+        if validate && self.hooks().of(record.collection()).is_empty() {
+            record.validate()?;
         }
-    }
-
-    async fn store_and_run(
-        &self,
-        tx: &mut Tx,
-        op: Op,
-        mut record: Record,
-        validate: bool,
-    ) -> Result<Record, Error> {
-        for (field, (plain, hash)) in self.hash_passwords(&record).await? {
-            record.set_password_hash(&field, &plain, hash);
-        }
-        StoredUploads::put(self, &record).await?.settle_with(tx);
-        self.run(tx, op, record, None, validate).await
+        Ok(op)
     }
 
     /// Runs the validation of a record with its hooks, and saves nothing. Gives the record as the hooks left it.
@@ -88,9 +127,8 @@ impl Engine {
     /// # Errors
     /// `Validation` by field, or what a hook refused.
     pub async fn validate_in(&self, tx: &mut Tx, mut record: Record) -> Result<Record, Error> {
-        let op = self.prepare(&mut record);
-        let hooks = self.hooks();
-        let handlers = hooks.of(record.collection());
+        let op = self.prepare(&mut record, false)?;
+        let handlers = self.hooks().of(record.collection());
         let mut event = RecordEvent {
             engine: self.clone(),
             tx,
@@ -98,9 +136,21 @@ impl Engine {
             record,
             request: None,
             validate: true,
+            prepared: Prepared::default(),
         };
         Hooks::run(&handlers, Stage::Validate, &mut event).await?;
         Ok(event.record)
+    }
+
+    /// Deletes a record with what cascades from it in a transaction of its own, without access rules.
+    ///
+    /// # Errors
+    /// `BadRequest` when a required reference holds it, or what a hook refused.
+    pub async fn delete_stored(&self, record: Record) -> Result<(), Error> {
+        let engine = self.clone();
+        self.store()
+            .write(move |tx| Box::pin(async move { engine.delete_in(tx, record, None).await }))
+            .await
     }
 
     /// Saves fields that are no edit of the record, such as when its owner was last seen: no hooks, no validation, and
@@ -140,6 +190,20 @@ impl Engine {
         request: Option<RequestInfo>,
         validate: bool,
     ) -> Result<Record, Error> {
+        let prepared = Prepared::default();
+        self.run_prepared(tx, op, record, request, validate, prepared)
+            .await
+    }
+
+    async fn run_prepared(
+        &self,
+        tx: &mut Tx,
+        op: Op,
+        record: Record,
+        request: Option<RequestInfo>,
+        validate: bool,
+        prepared: Prepared,
+    ) -> Result<Record, Error> {
         let hooks = self.hooks();
         let handlers = hooks.of(record.collection());
         let followers = Hooks::followers(&handlers, record.collection());
@@ -154,6 +218,7 @@ impl Engine {
             record,
             request,
             validate,
+            prepared,
         };
         let ended = Hooks::run(&handlers, Stage::Write, &mut event).await;
         let RecordEvent {
@@ -343,7 +408,34 @@ async fn execute(event: &mut RecordEvent<'_>) -> Result<(), Error> {
     }
 }
 
+/// Hashes passwords and stores files that handlers have added.
+async fn finish_preparing(event: &mut RecordEvent<'_>) -> Result<(), Error> {
+    let RecordEvent {
+        engine,
+        tx,
+        record,
+        prepared,
+        ..
+    } = event;
+    let is_new = |(field, plain): &(&str, &str)| !prepared.has_hashed(field, plain);
+    if record.plain_passwords().any(|password| is_new(&password)) {
+        for (field, (plain, hash)) in engine.hash_passwords(record).await? {
+            if !prepared.has_hashed(&field, &plain) {
+                record.set_password_hash(&field, &plain, hash);
+            }
+        }
+    }
+    let mut uploads = record.uploads.iter();
+    if uploads.any(|upload| !prepared.stored.contains(&upload.name)) {
+        StoredUploads::put_but(engine, record, &prepared.stored)
+            .await?
+            .settle_with(tx);
+    }
+    Ok(())
+}
+
 async fn write_row(event: &mut RecordEvent<'_>) -> Result<(), Error> {
+    finish_preparing(event).await?;
     let collection = Arc::clone(event.record.collection());
     if collection.is_auth() {
         auth_invariants(event).await?;

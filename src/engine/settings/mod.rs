@@ -13,8 +13,10 @@ use std::sync::Arc;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value as Json};
 
+use super::events::EventKind;
 use super::{Engine, Error};
 use crate::base::cipher;
+use crate::base::code::BODY_UNREADABLE;
 use crate::store::{Conn, Tx, params};
 
 pub use apple::AppleClientSecret;
@@ -389,34 +391,67 @@ impl Engine {
         // Exclusive, so that of two changes at the same time the second builds on the first.
         self.store()
             .write_exclusive(move |tx| {
-                Box::pin(async move { engine.update_settings_in(tx, &patch).await })
+                Box::pin(async move {
+                    let settings = engine.patched_settings(&patch)?;
+                    engine.save_settings(tx, settings).await
+                })
             })
             .await
     }
 
-    /// As [`Engine::update_settings`], inside a transaction; they apply once it is committed.
+    /// The present settings with a partial object laid over, not checked and not saved.
     ///
     /// # Errors
-    /// As [`Engine::update_settings`].
-    pub async fn update_settings_in(
+    /// `BadRequest` for members of another type.
+    pub fn patched_settings(&self, patch: &Json) -> Result<Settings, Error> {
+        self.settings()
+            .merged(patch)
+            .map_err(|_| Error::bad_request(BODY_UNREADABLE))
+    }
+
+    /// Puts settings in place of the present ones.
+    ///
+    /// # Errors
+    /// `Validation` for refused values.
+    pub async fn replace_settings(&self, settings: Settings) -> Result<Arc<Settings>, Error> {
+        let engine = self.clone();
+        self.store()
+            .write_exclusive(move |tx| {
+                Box::pin(async move { engine.save_settings(tx, settings).await })
+            })
+            .await
+    }
+
+    /// As [`Engine::replace_settings`], inside a transaction; they apply once it commits.
+    ///
+    /// # Errors
+    /// As [`Engine::replace_settings`].
+    pub async fn save_settings(
         &self,
         tx: &mut Tx,
-        patch: &Json,
+        settings: Settings,
     ) -> Result<Arc<Settings>, Error> {
-        const UNREADABLE: &str = "An error occurred while loading the submitted data.";
-        const REFUSED: &str = "An error occurred while saving the new settings.";
-        let settings = self
-            .settings()
-            .merged(patch)
-            .map_err(|_| Error::bad_request(UNREADABLE))?;
-        settings
-            .validate()
-            .into_result()
-            .map_err(|fields| Error::validation(REFUSED, fields))?;
+        settings.validate().into_result().map_err(|fields| {
+            Error::validation("An error occurred while saving the new settings.", fields)
+        })?;
         settings.save(self, tx).await?;
-        let (engine, published) = (self.clone(), settings.clone());
-        tx.on_commit(Box::new(move || engine.set_settings(published)));
+        self.publish_settings(tx, settings.clone());
         Ok(Arc::new(settings))
+    }
+
+    /// Lets saved settings apply once the transaction commits, and tells of it.
+    pub(super) fn publish_settings(&self, tx: &mut Tx, settings: Settings) {
+        let engine = self.clone();
+        tx.on_commit(Box::new(move || engine.set_settings(settings)));
+        let kind = EventKind::SettingsReload;
+        if !self.interceptors().handlers(kind, None).is_empty() {
+            let engine = self.clone();
+            tx.after_commit(Box::pin(async move {
+                if let Err(error) = engine.announce(kind, &[]).await {
+                    tracing::warn!(%error, "a handler of changed settings failed");
+                }
+            }));
+        }
     }
 }
 

@@ -9,19 +9,18 @@ use tokio::sync::{mpsc, oneshot};
 
 use super::Natives;
 use super::registration::{function, list, text};
-use crate::engine::records::Search;
+use crate::engine::records::RecordQuery;
 use crate::engine::{Error, RequestInfo, context as request_context};
 use crate::filter::Params;
 use crate::hooks::collection::CollectionObject;
 use crate::hooks::failure;
 use crate::hooks::operate::{OPERATION_MAX, operate, wait_for};
 use crate::hooks::record::RecordObject;
-use crate::hooks::session::{App, Session, ToHost};
+use crate::hooks::session::{Session, ToHost, serve};
 use crate::hooks::values;
 use crate::hooks::world::{session, world};
 use crate::js::thread::{Current, Thread, Wait};
 use crate::model::{TokenKind, cast};
-use crate::store::Tx;
 use crate::store::records;
 use crate::store::search::Condition;
 
@@ -122,18 +121,22 @@ fn search(_: &JsValue, args: &[JsValue], context: &mut Context) -> JsResult<JsVa
             .collect(),
         _ => Params::new(),
     };
-    let search = Search {
-        filter: asked.get("filter").map_or_else(String::new, cast::to_text),
-        params,
-        sort: asked.get("sort").map_or_else(String::new, cast::to_text),
-        limit: number(&asked, "limit"),
-        offset: number(&asked, "offset"),
-    };
+    let member = |name: &str| asked.get(name).map_or_else(String::new, cast::to_text);
+    let (filter, sort) = (member("filter"), member("sort"));
+    let (limit, offset) = (number(&asked, "limit"), number(&asked, "offset"));
     let found = operate(context, move |app| {
         Box::pin(async move {
             let collection = app.named(&collection)?;
             let engine = app.engine;
-            engine.search(&mut app.link(), &collection, &search).await
+            let query = RecordQuery {
+                filter: &filter,
+                params,
+                sort: &sort,
+                limit,
+                offset,
+            };
+            let mut link = app.link();
+            engine.find_by_filter(&mut link, &collection, &query).await
         })
     })?;
     RecordObject::list(found, context)
@@ -332,26 +335,4 @@ fn transaction(_: &JsValue, args: &[JsValue], context: &mut Context) -> JsResult
             .with_message("the transaction was lost")
             .into()),
     }
-}
-
-/// Does inside a transaction what its script asks for, until it ends.
-async fn serve(
-    engine: &crate::engine::Engine,
-    tx: &mut Tx,
-    mut inbox: mpsc::UnboundedReceiver<ToHost>,
-) -> Result<(), Error> {
-    while let Some(message) = inbox.recv().await {
-        match message {
-            ToHost::Operate(operation) => {
-                operation(App {
-                    engine,
-                    tx: Some(&mut *tx),
-                })
-                .await;
-            }
-            ToHost::End(result) => return result,
-            _ => {}
-        }
-    }
-    Err(failure::plain("the script ended inside its transaction"))
 }

@@ -5,12 +5,16 @@
 //! What they put into `api` are the globals. All of it is frozen, so that scripts cannot change it for each other.
 
 mod app;
+pub(super) mod bytes;
 mod dates;
 mod db;
+pub(super) mod filesystem;
 mod info;
 mod log;
 mod models;
 mod registration;
+mod request;
+mod response;
 
 use std::path::Path;
 use std::rc::Rc;
@@ -36,22 +40,26 @@ pub(super) type Natives = &'static [(&'static str, usize, NativeCall)];
 
 /// The files of the prelude in their order: name and text.
 const PRELUDE: &[(&str, &str)] = &[
-    ("prelude/errors.js", include_str!("../prelude/errors.js")),
-    ("prelude/models.js", include_str!("../prelude/models.js")),
+    ("internal:errors.js", include_str!("../prelude/errors.js")),
+    ("internal:models.js", include_str!("../prelude/models.js")),
     (
-        "prelude/datetime.js",
+        "internal:datetime.js",
         include_str!("../prelude/datetime.js"),
     ),
-    ("prelude/record.js", include_str!("../prelude/record.js")),
+    ("internal:record.js", include_str!("../prelude/record.js")),
     (
-        "prelude/collection.js",
+        "internal:collection.js",
         include_str!("../prelude/collection.js"),
     ),
-    ("prelude/dbx.js", include_str!("../prelude/dbx.js")),
-    ("prelude/app.js", include_str!("../prelude/app.js")),
-    ("prelude/event.js", include_str!("../prelude/event.js")),
+    ("internal:dbx.js", include_str!("../prelude/dbx.js")),
+    ("internal:app.js", include_str!("../prelude/app.js")),
+    ("internal:readers.js", include_str!("../prelude/readers.js")),
+    ("internal:values.js", include_str!("../prelude/values.js")),
+    ("internal:event.js", include_str!("../prelude/event.js")),
+    ("internal:router.js", include_str!("../prelude/router.js")),
+    ("internal:files.js", include_str!("../prelude/files.js")),
     (
-        "prelude/register.js",
+        "internal:register.js",
         include_str!("../prelude/register.js"),
     ),
 ];
@@ -69,12 +77,19 @@ const AREAS: &[(&str, Natives)] = &[
     ("register", registration::NATIVES),
     ("log", log::NATIVES),
     ("app", app::NATIVES),
+    ("request", request::NATIVES),
+    ("response", response::NATIVES),
+    ("file", filesystem::NATIVES),
 ];
 
 const EVENT: Natives = &[
     ("get", 1, event::get),
     ("set", 2, event::set),
+    ("has", 1, event::has),
     ("next", 0, event::next),
+    ("kind", 0, event::kind),
+    ("tags", 0, event::tags),
+    ("hasRequest", 0, event::has_request),
 ];
 
 /// The API that all scopes of the thread share.
@@ -91,6 +106,7 @@ pub(super) struct Shared {
     pub(super) make_raw: JsFunction,
     /// Of the engine's error inside an error that scripts catch.
     pub(super) go_value_prototype: JsObject,
+    pub(super) file_prototype: JsObject,
     /// `(status, message, data)` -> an error object of the API.
     pub(super) make_error: JsFunction,
 }
@@ -155,6 +171,7 @@ impl Shared {
             globals,
             event_prototype: object("eventPrototype", context)?,
             record_prototype: object("recordPrototype", context)?,
+            file_prototype: object("filePrototype", context)?,
             go_value_prototype: object("goValuePrototype", context)?,
             collection_prototype: object("collectionPrototype", context)?,
             make_error,

@@ -54,19 +54,21 @@ fn save_record(_: &JsValue, args: &[JsValue], context: &mut Context) -> JsResult
     let target = args.get_or_undefined(0);
     let checked = args.get_or_undefined(1).to_boolean();
     let mut record = record_of(target)?;
-    let engine = world()?.engine.clone();
-    engine.prepare(&mut record);
-    RecordObject::with(target, |held| held.set("id", record.id().into()))?;
+    if record.is_new() {
+        record.on_create(world()?.engine.now());
+        let id = record.id().to_owned();
+        RecordObject::with(target, |held| held.set("id", id.into()))?;
+    }
     let saved = operate(context, move |app| {
-        Box::pin(app.write(false, move |engine, tx| {
-            Box::pin(async move {
-                if checked {
-                    engine.save(tx, record).await
-                } else {
-                    engine.save_unchecked(tx, record).await
-                }
+        Box::pin(async move {
+            if app.tx.is_none() {
+                return app.engine.save_record(record, checked).await;
+            }
+            app.write(false, move |engine, tx| {
+                Box::pin(async move { engine.save_with(tx, record, checked).await })
             })
-        }))
+            .await
+        })
     })?;
     RecordObject::saved(target, saved);
     Ok(JsValue::undefined())
@@ -154,7 +156,7 @@ fn truncate_collection(_: &JsValue, args: &[JsValue], context: &mut Context) -> 
             Box::pin(async move {
                 let found = tx.schema().find(&name).cloned();
                 let collection = found.ok_or_else(Error::not_found)?;
-                engine.truncate_collection_in(tx, &collection).await
+                engine.truncate_in(tx, &collection).await
             })
         }))
     })?;
@@ -296,7 +298,10 @@ fn save_settings(_: &JsValue, args: &[JsValue], context: &mut Context) -> JsResu
     let members = values::json(args.get_or_undefined(0), context)?;
     operate(context, move |app| {
         Box::pin(app.write(true, move |engine, tx| {
-            Box::pin(async move { engine.update_settings_in(tx, &members).await.map(drop) })
+            Box::pin(async move {
+                let settings = engine.patched_settings(&members)?;
+                engine.save_settings(tx, settings).await.map(drop)
+            })
         }))
     })?;
     Ok(JsValue::undefined())

@@ -1,21 +1,23 @@
 //! Functions that scripts register: handlers of events, routes, subscriptions, jobs.
 
 use boa_engine::object::builtins::{JsArray, JsFunction};
-use boa_engine::{Context, JsArgs, JsNativeError, JsResult, JsValue};
+use boa_engine::{Context, JsArgs, JsNativeError, JsResult, JsValue, js_string};
 
 use super::Natives;
 use crate::engine::crons::Schedule;
 use crate::hooks::names;
-use crate::hooks::router::Route;
-use crate::hooks::world::{Registration, world};
+use crate::hooks::router::{Action, Middleware, Route};
+use crate::hooks::world::{Registration, World, world};
 
 pub(super) const NATIVES: Natives = &[
     ("event", 3, event),
-    ("route", 3, route),
+    ("route", 4, route),
+    ("use", 1, use_all),
     ("cron", 3, cron),
     ("uncron", 1, uncron),
     ("topic", 2, topic),
     ("untopic", 1, untopic),
+    ("migrate", 2, crate::hooks::migrations::migrate),
 ];
 
 pub(super) fn function(value: &JsValue) -> JsResult<JsFunction> {
@@ -65,23 +67,56 @@ fn event(_: &JsValue, args: &[JsValue], context: &mut Context) -> JsResult<JsVal
     Ok(JsValue::undefined())
 }
 
-/// `route(method, path, functions)`: the middlewares and the handler of a route.
+/// `route(method, path, handler, middlewares)`; a middleware is `{priority, kind, value}`.
 fn route(_: &JsValue, args: &[JsValue], context: &mut Context) -> JsResult<JsValue> {
     let method = text(args.get_or_undefined(0), context)?;
     let path = text(args.get_or_undefined(1), context)?;
-    let callables = list(args.get_or_undefined(2), context)?
-        .iter()
-        .map(function)
-        .collect::<JsResult<Vec<_>>>()?;
-    let world = world()?;
-    let functions = callables
-        .into_iter()
-        .map(|callable| world.keep(callable))
-        .collect::<JsResult<Vec<_>>>()?;
-    let route = Route::new(&method, &path, functions)
+    let handler = function(args.get_or_undefined(2))?;
+    let mut route = Route::new(&method, &path)
         .map_err(|error| JsNativeError::error().with_message(error.to_string()))?;
+    let world = world()?;
+    route.middlewares = middlewares(&world, args.get_or_undefined(3), context)?;
+    route.handler = Some(world.keep(handler)?);
     world.register(|_| Ok(Registration::Route(route)))?;
     Ok(JsValue::undefined())
+}
+
+/// `use(middlewares)`: middlewares around all requests.
+fn use_all(_: &JsValue, args: &[JsValue], context: &mut Context) -> JsResult<JsValue> {
+    let world = world()?;
+    let list = middlewares(&world, args.get_or_undefined(0), context)?;
+    world.register(|_| Ok(Registration::Middlewares(list)))?;
+    Ok(JsValue::undefined())
+}
+
+fn middlewares(world: &World, value: &JsValue, context: &mut Context) -> JsResult<Vec<Middleware>> {
+    let mut middlewares = Vec::new();
+    for one in list(value, context)? {
+        let object = one
+            .as_object()
+            .ok_or_else(|| JsNativeError::typ().with_message("a middleware is expected"))?;
+        let priority = object.get(js_string!("priority"), context)?;
+        #[expect(clippy::cast_possible_truncation, reason = "priorities are small")]
+        let priority = priority.to_number(context).unwrap_or_default() as i64;
+        let kind = object.get(js_string!("kind"), context)?;
+        let value = object.get(js_string!("value"), context)?;
+        let action = match text(&kind, context)?.as_str() {
+            "requireAuth" => Action::RequireAuth(
+                list(&value, context)?
+                    .iter()
+                    .map(|name| text(name, context))
+                    .collect::<JsResult<_>>()?,
+            ),
+            "requireGuest" => Action::RequireGuest,
+            "requireOwner" => Action::RequireOwner(text(&value, context)?),
+            "bodyLimit" => Action::BodyLimit(value.to_length(context)?),
+            "skipActivityLog" => Action::SkipActivityLog,
+            "gzip" => Action::Gzip,
+            _ => Action::Script(world.keep(function(&value)?)?),
+        };
+        middlewares.push(Middleware { priority, action });
+    }
+    Ok(middlewares)
 }
 
 /// `cron(id, expression, function)`: a job; one of the same id is replaced.

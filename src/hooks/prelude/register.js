@@ -6,6 +6,7 @@
         api["on" + name] = (handler, ...tags) => host.register.event(name, handler, tags);
     }
     api.cronAdd = (id, expression, handler) => host.register.cron(id, expression, handler);
+    api.migrate = (up, down) => host.register.migrate(up, down);
     api.cronRemove = (id) => host.register.uncron(id);
     api.console = {};
     for (const level of ["debug", "log", "info", "warn", "error"]) {

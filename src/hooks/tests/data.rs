@@ -99,8 +99,20 @@ async fn exports_hide_and_show() {
     assert_eq!(
         got,
         json!([
-            "export", null, "notes", [1], null, "s", "custom", "other", "other", 1, [], null,
-            ["links", "owner", "third"], "zyxwvutsrqponml"
+            "export",
+            null,
+            "notes",
+            [1],
+            null,
+            "s",
+            "custom",
+            "other",
+            "other",
+            1,
+            [],
+            null,
+            ["links", "owner", "third"],
+            "zyxwvutsrqponml"
         ])
     );
 }
@@ -207,9 +219,16 @@ async fn statements_run() {
             logs: $app.auxDB().newQuery("SELECT count(*) AS total FROM _logs").rows()[0].total, nul: thrown(() => db.newQuery("SELECT NULL AS a").one(new DynamicModel({ a: "" }))),
         }
     "#).await;
-    assert_eq!(got["rows"][0], json!({"done": false, "due": null, "gone": null, "meta": {"k": "v"}, "n": 2, "tags": ["red"], "title": "two"}));
+    assert_eq!(
+        got["rows"][0],
+        json!({"done": false, "due": null, "gone": null, "meta": {"k": "v"}, "n": 2, "tags": ["red"], "title": "two"})
+    );
     assert_eq!(got["row"], json!({"top": 3.5, "total": 4}));
-    let rest = ["meta", "executed", "none", "broken", "inserted", "x", "deleted", "tables", "columns", "info", "logs"].map(|name| got[name].clone());
+    let rest = [
+        "meta", "executed", "none", "broken", "inserted", "x", "deleted", "tables", "columns",
+        "info", "logs",
+    ]
+    .map(|name| got[name].clone());
     assert_eq!(
         json!(rest),
         json!(["v", 2, "sql: no rows in result set", true, [1, 1], [{"x": "b5"}], 1, [true, false], ["id", "note", "text"], 3, 0])
@@ -251,7 +270,17 @@ async fn failed_saves_are_errors_of_the_host() {
     "#).await;
     assert_eq!(
         got,
-        json!([true, "GoError", true, true, ["level", "title"], true, 15, true, ["value"]])
+        json!([
+            true,
+            "GoError",
+            true,
+            true,
+            ["level", "title"],
+            true,
+            15,
+            true,
+            ["value"]
+        ])
     );
     let saved = run(r#"
         const note = new Record($app.findCollectionByNameOrId("notes"), { level: "middle" })
@@ -261,7 +290,8 @@ async fn failed_saves_are_errors_of_the_host() {
         let message = ""
         try { $app.validate(note) } catch (error) { message = error.message }
         return [note.get("level"), note.isNew(), message !== "", $app.countRecords("notes")]
-    "#).await;
+    "#)
+    .await;
     assert_eq!(saved, json!(["middle", false, true, 0]));
 }
 
@@ -288,8 +318,19 @@ async fn auth_records_have_passwords_and_tokens() {
     assert_eq!(
         got,
         json!([
-            [true, false], true, true, "", true, "script@example.com", 30, true, true, true,
-            "script@example.com", true, false
+            [true, false],
+            true,
+            true,
+            "",
+            true,
+            "script@example.com",
+            30,
+            true,
+            true,
+            true,
+            "script@example.com",
+            true,
+            false
         ])
     );
 }
@@ -311,7 +352,21 @@ async fn collections_are_made_changed_and_removed() {
         try { $app.save(new Record(collection, { title: "one" })) } catch { duplicate = true }
         return [before, collection.id.startsWith("pbc_"), collection.isNew(), collection.fields.fieldNames(), collection.listRule, collection.viewRule, collection.createRule, record.get("n"), duplicate, $app.hasTable("scripted")]
     "#).await;
-    assert_eq!(made, json!([true, true, false, ["id", "title", "owner", "n"], "", "title != ''", null, 3, true, true]));
+    assert_eq!(
+        made,
+        json!([
+            true,
+            true,
+            false,
+            ["id", "title", "owner", "n"],
+            "",
+            "title != ''",
+            null,
+            3,
+            true,
+            true
+        ])
+    );
     let altered = house.run(r#"
         const collection = $app.findCollectionByNameOrId("scripted")
         collection.name = "scripted_more"
@@ -331,7 +386,18 @@ async fn collections_are_made_changed_and_removed() {
         try { $app.findCollectionByNameOrId("scripted") } catch { old = true }
         return [again.fields.fieldNames(), again.listRule, /WHERE flag = true/i.test(index), again.indexes.length, again.fields.getByName("title").max, $app.findFirstRecordByData("scripted_more", "title", "one").get("early"), old]
     "#).await;
-    assert_eq!(altered, json!([["id", "early", "title", "keeper", "flag"], null, true, 1, 20, "", true]));
+    assert_eq!(
+        altered,
+        json!([
+            ["id", "early", "title", "keeper", "flag"],
+            null,
+            true,
+            1,
+            20,
+            "",
+            true
+        ])
+    );
     let rest = house.run(r#"
         $app.truncateCollection($app.findCollectionByNameOrId("scripted_more"))
         const left = $app.countRecords("scripted_more")
@@ -347,7 +413,23 @@ async fn collections_are_made_changed_and_removed() {
     "#).await;
     let mut rest = rest.as_array().cloned().unwrap();
     assert!(rest.remove(8).get("secret").is_none(), "{rest:?}");
-    assert_eq!(json!(rest), json!([0, false, true, ["id", "title"], true, true, true, true, true, "number", false, true]));
+    assert_eq!(
+        json!(rest),
+        json!([
+            0,
+            false,
+            true,
+            ["id", "title"],
+            true,
+            true,
+            true,
+            true,
+            true,
+            "number",
+            false,
+            true
+        ])
+    );
     let error = house.attempt(r#"$app.save(new Collection({ type: "base", name: "bad name!", fields: [{ name: "x", type: "text" }] }))"#).await.unwrap_err();
     assert!(error.to_string().contains("name: "), "{error}");
 }
@@ -367,8 +449,20 @@ async fn fields_have_classes_and_lists() {
     assert_eq!(
         got,
         json!([
-            ["one", "two", "three", "four"], ["two", "three", "four"], 3, "number", 1, null, "four", ["a", "b"],
-            ["text", "url", "json", "geoPoint", "autodate"], "email", true, "^a", "d", 0
+            ["one", "two", "three", "four"],
+            ["two", "three", "four"],
+            3,
+            "number",
+            1,
+            null,
+            "four",
+            ["a", "b"],
+            ["text", "url", "json", "geoPoint", "autodate"],
+            "email",
+            true,
+            "^a",
+            "d",
+            0
         ])
     );
 }
@@ -388,8 +482,29 @@ async fn dates_count() {
     assert_eq!(
         got,
         json!([
-            text, text, format!("\"{text}\""), 1709123445, 1709123445678_i64, [2024, 2, 28, 12, 30, 45, 3, 59], "2024-03-01 12:30:45.678Z", "2024-03-01 12:30:45.678Z", text, true, 24,
-            true, false, true, -1, true, "", "2024-02-28 00:00:00.000Z", "2024-02-28 10:30:45.000Z", "2024-01-01 00:00:00.000Z", "UTC", "2024/02/28 12:30", "Wed Feb 28 12:30PM UTC"
+            text,
+            text,
+            format!("\"{text}\""),
+            1709123445,
+            1709123445678_i64,
+            [2024, 2, 28, 12, 30, 45, 3, 59],
+            "2024-03-01 12:30:45.678Z",
+            "2024-03-01 12:30:45.678Z",
+            text,
+            true,
+            24,
+            true,
+            false,
+            true,
+            -1,
+            true,
+            "",
+            "2024-02-28 00:00:00.000Z",
+            "2024-02-28 10:30:45.000Z",
+            "2024-01-01 00:00:00.000Z",
+            "UTC",
+            "2024/02/28 12:30",
+            "Wed Feb 28 12:30PM UTC"
         ])
     );
 }
@@ -469,6 +584,12 @@ async fn hooks_see_collections_and_change_them() {
     "#).await;
     assert_eq!(
         got,
-        json!([["hooked", true], ["id", "added"], ["id", "added"], "taken", "in notes"])
+        json!([
+            ["hooked", true],
+            ["id", "added"],
+            ["id", "added"],
+            "taken",
+            "in notes"
+        ])
     );
 }

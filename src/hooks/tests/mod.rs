@@ -4,7 +4,6 @@ mod data;
 
 use std::path::Path;
 use std::rc::Rc;
-use std::sync::Arc;
 use std::time::Duration;
 
 use serde_json::{Map, Value as Json, json};
@@ -69,14 +68,14 @@ impl House {
             budget: Duration::from_secs(20),
             growth_bytes_max: 1 << 30,
             top_level_only: false,
+            automigrate: false,
             dev: false,
         };
         for folder in [&options.hooks_dir, &options.modules_dir] {
             std::fs::create_dir_all(folder).unwrap();
         }
-        let scripts = Scripts::start(&engine, options, stop.clone())
-            .await
-            .unwrap();
+        let scripts = Scripts::open(&engine, options, stop.clone()).unwrap();
+        scripts.load().await;
         Self {
             engine,
             scripts,
@@ -184,5 +183,4 @@ async fn code_that_throws_fails() {
     let error = house.attempt("throw new Error('no')").await.unwrap_err();
     assert!(error.to_string().contains("no"), "{error}");
     assert_eq!(house.run("return [1, 'a']").await, json!([1, "a"]));
-    let _ = Arc::new(());
 }

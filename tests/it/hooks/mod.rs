@@ -1,5 +1,6 @@
 //! Hook scripts in a real server.
 
+mod migrations;
 mod writes;
 
 use serde_json::{Value, json};

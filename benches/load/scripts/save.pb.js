@@ -2,7 +2,7 @@
 
 onRecordCreate((e) => {
   e.next()
-  const counter = e.app.findFirstRecordByData("counters", "name", "comments")
+  const counter = e.app.findFirstRecordByData("tallies", "name", "all")
   counter.set("value+", 1)
   e.app.save(counter)
-}, "comments")
+}, "hook_save")

@@ -1,6 +1,6 @@
 // JSON work: about 8 kB are parsed, transformed and written again.
 
-routerAdd("POST", "/bench/json", (e) => {
+routerAdd("POST", "/load/json", (e) => {
   const orders = JSON.parse(toString(e.request.body)).orders
   const totals = {}
   const lines = orders
@@ -15,4 +15,4 @@ routerAdd("POST", "/bench/json", (e) => {
 })
 
 // The same route without work, to subtract.
-routerAdd("POST", "/bench/empty", (e) => e.noContent(204))
+routerAdd("POST", "/load/empty", (e) => e.noContent(204))
