@@ -13,6 +13,7 @@ pub mod http;
 pub mod js;
 pub mod mail;
 pub mod model;
+pub mod outbound;
 pub mod server;
 pub mod store;
 pub mod telemetry;

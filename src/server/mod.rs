@@ -26,6 +26,7 @@ use crate::engine::{Engine, EngineOptions};
 use crate::hooks::{Gate, HookOptions, Scripts};
 use crate::http::middleware::{Cors, Edge, EdgeOptions};
 use crate::http::rate::RateLimits;
+use crate::outbound;
 use crate::store::{Store, StoreOptions, migrations};
 
 /// How long open requests get when the server stops.
@@ -163,6 +164,8 @@ pub async fn start(config: &Config, listener: TcpListener) -> anyhow::Result<Run
 
 async fn hook_options(config: &Config, engine: &Engine) -> anyhow::Result<HookOptions> {
     let mut conn = engine.store().read().await?;
+    let allowed = config.http_allow_private.iter().map(String::as_str);
+    let allowed = outbound::Allowlist::parse(allowed).context("--httpAllowPrivate")?;
     let hooks = config.hooks.clone();
     Ok(HookOptions {
         hooks_dir: absolute(&hooks.dir),
@@ -170,6 +173,8 @@ async fn hook_options(config: &Config, engine: &Engine) -> anyhow::Result<HookOp
         migrations_dir: absolute(&hooks.migrations_dir),
         budget: hooks.timeout,
         growth_bytes_max: hooks.growth_bytes_max,
+        allow_os: hooks.allow_os,
+        outbound: outbound::Client::new(allowed),
         top_level_only: migrations::was_made_by_pocketbase(&mut conn).await?,
     })
 }

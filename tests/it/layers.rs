@@ -15,6 +15,7 @@ const EDGES: &[(&str, &[&str])] = &[
     ("js", &[]),
     ("blob", &["base"]),
     ("mail", &["base"]),
+    ("outbound", &[]),
     ("telemetry", &[]),
     ("model", &["base"]),
     ("store", &["base", "filter", "model"]),
@@ -32,14 +33,15 @@ const EDGES: &[(&str, &[&str])] = &[
     (
         "hooks",
         &[
-            "base", "filter", "bus", "blob", "mail", "js", "model", "store", "engine", "http",
-            "api",
+            "base", "filter", "bus", "blob", "mail", "js", "outbound", "model", "store", "engine",
+            "http", "api",
         ],
     ),
     (
         "server",
         &[
-            "base", "config", "bus", "blob", "model", "store", "engine", "http", "api", "hooks",
+            "base", "config", "bus", "blob", "outbound", "model", "store", "engine", "http", "api",
+            "hooks",
         ],
     ),
     (
@@ -76,6 +78,7 @@ const LIBRARIES: &[(&str, &[&str])] = &[
     ("aes_gcm", &["base"]),
     ("image", &["blob"]),
     ("lettre", &["mail"]),
+    ("reqwest", &["outbound"]),
     ("boa_engine", &["js", "hooks"]),
     ("boa_gc", &["js", "hooks"]),
     ("boa_runtime", &["js"]),

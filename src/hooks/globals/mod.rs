@@ -7,10 +7,12 @@
 mod app;
 pub(super) mod bytes;
 pub(super) mod filesystem;
+mod http;
 mod log;
 mod registration;
 mod request;
 mod response;
+mod security;
 
 use std::path::Path;
 use std::rc::Rc;
@@ -45,6 +47,11 @@ const PRELUDE: &[(&str, &str)] = &[
     ("prelude/router.js", include_str!("../prelude/router.js")),
     ("prelude/files.js", include_str!("../prelude/files.js")),
     (
+        "prelude/security.js",
+        include_str!("../prelude/security.js"),
+    ),
+    ("prelude/http.js", include_str!("../prelude/http.js")),
+    (
         "prelude/register.js",
         include_str!("../prelude/register.js"),
     ),
@@ -60,6 +67,8 @@ const AREAS: &[(&str, Natives)] = &[
     ("request", request::NATIVES),
     ("response", response::NATIVES),
     ("file", filesystem::NATIVES),
+    ("security", security::NATIVES),
+    ("http", http::NATIVES),
 ];
 
 const EVENT: Natives = &[
