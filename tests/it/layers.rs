@@ -17,6 +17,7 @@ const EDGES: &[(&str, &[&str])] = &[
     ("mail", &["base"]),
     ("outbound", &[]),
     ("telemetry", &[]),
+    ("template", &[]),
     ("model", &["base"]),
     ("store", &["base", "filter", "model"]),
     (
