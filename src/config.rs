@@ -57,9 +57,6 @@ struct RawGlobal {
     http_allow_private: Vec<String>,
     #[command(flatten)]
     hooks: RawHooks,
-    /// Write a migration file when collections change; accepted, without effect yet.
-    #[arg(long, global = true, num_args = 0..=1, default_missing_value = "true", value_name = "BOOL")]
-    automigrate: Option<bool>,
     /// Folder that is served at `/`; default: `pb_public` beside the data directory.
     #[arg(
         long = "publicDir",
@@ -73,6 +70,31 @@ struct RawGlobal {
     #[arg(long = "indexFallback", alias = "index-fallback", global = true, env = "ROTUNDA_INDEX_FALLBACK",
         default_value_t = true, num_args = 0..=1, default_missing_value = "true", action = clap::ArgAction::Set, value_name = "BOOL")]
     index_fallback: bool,
+}
+
+/// Bounds of live events.
+#[derive(Args, Debug)]
+struct RawLive {
+    /// Events that a topic keeps for clients that come back.
+    #[arg(long = "topicLogEvents", alias = "topic-log-events", env = "ROTUNDA_TOPIC_LOG_EVENTS",
+        default_value_t = 1_000, value_parser = clap::value_parser!(u32).range(1..=100_000), value_name = "N")]
+    topic_log_events: u32,
+    /// Seconds for which a topic keeps them.
+    #[arg(long = "topicLogSeconds", alias = "topic-log-seconds", env = "ROTUNDA_TOPIC_LOG_SECONDS",
+        default_value_t = 600, value_parser = clap::value_parser!(u32).range(1..=86_400), value_name = "S")]
+    topic_log_s: u32,
+    /// Events that may wait for a slow client before it is cut off.
+    #[arg(long = "streamQueue", alias = "stream-queue", env = "ROTUNDA_STREAM_QUEUE",
+        default_value_t = 1_024, value_parser = clap::value_parser!(u32).range(16..=100_000), value_name = "N")]
+    stream_queue: u32,
+    /// Event streams of topics and users that may be open.
+    #[arg(long = "streamsMax", alias = "streams-max", env = "ROTUNDA_STREAMS_MAX",
+        default_value_t = 50_000, value_parser = clap::value_parser!(u32).range(1..=1_000_000), value_name = "N")]
+    streams_max: u32,
+    /// Event streams of one user or, for guests, of one address.
+    #[arg(long = "streamsPerClient", alias = "streams-per-client", env = "ROTUNDA_STREAMS_PER_CLIENT",
+        default_value_t = 5_000, value_parser = clap::value_parser!(u32).range(1..=1_000_000), value_name = "N")]
+    streams_per_client: u32,
 }
 
 #[derive(Args, Debug)]
@@ -129,6 +151,10 @@ struct RawHooks {
         value_name = "DIR"
     )]
     migrations_dir: Option<PathBuf>,
+    /// Write a migration file when collections change over the API.
+    #[arg(long, global = true, env = "ROTUNDA_AUTOMIGRATE",
+        default_value_t = true, num_args = 0..=1, default_missing_value = "true", action = clap::ArgAction::Set, value_name = "BOOL")]
+    automigrate: bool,
 }
 
 #[derive(Debug, Subcommand)]
@@ -155,12 +181,35 @@ enum RawCommand {
         /// Threads that serve requests; default: one per core.
         #[arg(long, env = "ROTUNDA_WORKERS", value_parser = clap::value_parser!(u16).range(1..=1024), value_name = "N")]
         workers: Option<u16>,
+        #[command(flatten)]
+        live: RawLive,
     },
     /// Manage superusers.
     #[command(subcommand)]
     Superuser(Superuser),
+    /// Run and write migrations.
+    #[command(subcommand)]
+    Migrate(Migrate),
     /// Print the API description (OpenAPI 3.1).
     Openapi,
+}
+
+/// What to do with migrations.
+#[derive(Clone, Debug, Subcommand)]
+pub enum Migrate {
+    /// Run all that have not run yet.
+    Up,
+    /// Take back the last ones.
+    Down {
+        #[arg(default_value_t = 1)]
+        count: usize,
+    },
+    /// Write an empty migration.
+    Create { name: String },
+    /// Write a migration with all collections as they are.
+    Collections,
+    /// Forget those that have run and whose files are gone.
+    HistorySync,
 }
 
 /// What to do with superusers.
@@ -181,6 +230,7 @@ pub enum Superuser {
 pub enum Command {
     Serve(Serve),
     Superuser(Superuser),
+    Migrate(Migrate),
     Openapi,
 }
 
@@ -209,6 +259,14 @@ pub struct Config {
     pub dev: bool,
     /// Private hosts, addresses and networks that requests to others may go to.
     pub http_allow_private: Vec<String>,
+    /// Events that a topic keeps for clients that come back, and for how long.
+    pub topic_log_events: usize,
+    pub topic_log_age: Duration,
+    /// Events that may wait for a slow client.
+    pub stream_queue: usize,
+    /// Event streams that may be open, in all and of one client.
+    pub streams_max: usize,
+    pub streams_per_client_max: usize,
     pub hooks: HooksConfig,
 }
 
@@ -218,6 +276,8 @@ pub struct HooksConfig {
     pub dir: PathBuf,
     pub modules_dir: PathBuf,
     pub migrations_dir: PathBuf,
+    /// Write a migration file when collections change over the API.
+    pub automigrate: bool,
     /// Reload scripts when their files change.
     pub watch: bool,
     /// The script time of one handler call.
@@ -234,6 +294,7 @@ impl HooksConfig {
             dir: beside(dir, "pb_hooks"),
             modules_dir: beside(dir, "pb_modules"),
             migrations_dir: beside(dir, "pb_migrations"),
+            automigrate: true,
             watch: true,
             timeout: Duration::from_secs(5),
             growth_bytes_max: 512 << 20,
@@ -252,6 +313,7 @@ impl HooksConfig {
                 *path = given;
             }
         }
+        self.automigrate = raw.automigrate;
         self.watch = raw.hooks_watch;
         self.timeout = Duration::from_secs(raw.hook_timeout_s);
         self.growth_bytes_max = raw.hook_memory_mib << 20;
@@ -275,6 +337,11 @@ impl Config {
             index_fallback: true,
             dev: false,
             http_allow_private: Vec::new(),
+            topic_log_events: 1_000,
+            topic_log_age: Duration::from_secs(600),
+            stream_queue: 1_024,
+            streams_max: 50_000,
+            streams_per_client_max: 5_000,
         }
     }
 }
@@ -303,7 +370,13 @@ pub fn parse(
             http,
             origins,
             workers,
+            live,
         } => {
+            config.topic_log_events = live.topic_log_events as usize;
+            config.topic_log_age = Duration::from_secs(u64::from(live.topic_log_s));
+            config.stream_queue = live.stream_queue as usize;
+            config.streams_max = live.streams_max as usize;
+            config.streams_per_client_max = live.streams_per_client as usize;
             config.origins = origins;
             if let Some(workers) = workers {
                 config.workers = usize::from(workers);
@@ -311,6 +384,7 @@ pub fn parse(
             Command::Serve(Serve { http })
         }
         RawCommand::Superuser(action) => Command::Superuser(action),
+        RawCommand::Migrate(action) => Command::Migrate(action),
         RawCommand::Openapi => Command::Openapi,
     };
     Ok((config, command))

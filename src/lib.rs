@@ -11,6 +11,7 @@ pub mod filter;
 pub mod hooks;
 pub mod http;
 pub mod js;
+pub mod live;
 pub mod mail;
 pub mod model;
 pub mod outbound;

@@ -41,6 +41,7 @@ pub(crate) struct Site {
 /// Makes the data directory `dir`: superuser, collections, one real user, one file, `rows` posts.
 pub(crate) async fn prepare(program: &Program, dir: &Path, rows: u64) -> Result<()> {
     program.init(dir)?;
+    lay_scripts(dir)?;
     let server = program.start(dir)?;
     let mut conn = Conn::new(server.addr);
     let superuser = sign_in(
@@ -81,6 +82,20 @@ pub(crate) async fn prepare(program: &Program, dir: &Path, rows: u64) -> Result<
     conn.json_of(&upload, "uploading the file").await?;
     server.stop()?;
     seed(&dir.join("data.db"), rows).await
+}
+
+/// The hook scripts, where both servers look for them: beside the data directory.
+fn lay_scripts(dir: &Path) -> Result<()> {
+    let folder = dir.with_file_name("pb_hooks");
+    fs::create_dir_all(&folder)?;
+    for (name, text) in [
+        ("set.pb.js", include_str!("scripts/set.pb.js")),
+        ("save.pb.js", include_str!("scripts/save.pb.js")),
+        ("json.pb.js", include_str!("scripts/json.pb.js")),
+    ] {
+        fs::write(folder.join(name), text)?;
+    }
+    Ok(())
 }
 
 /// Signs in on a running server and looks up what the workloads need.
@@ -283,6 +298,38 @@ fn collections() -> Vec<Value> {
             vec![],
         ),
         make(
+            "loadhooknone001",
+            "hook_none",
+            "base",
+            everyone,
+            vec![text("title"), text("body"), created()],
+            vec![],
+        ),
+        make(
+            "loadhookset0001",
+            "hook_set",
+            "base",
+            everyone,
+            vec![text("title"), text("body"), created()],
+            vec![],
+        ),
+        make(
+            "loadhooksave001",
+            "hook_save",
+            "base",
+            everyone,
+            vec![text("title"), text("body"), created()],
+            vec![],
+        ),
+        make(
+            "loadtallies0001",
+            "tallies",
+            "base",
+            everyone,
+            vec![text("name"), json!({"name": "value", "type": "number"})],
+            vec!["CREATE UNIQUE INDEX idx_tallies_name ON tallies (name)".to_owned()],
+        ),
+        make(
             "loaddocs0000001",
             "docs",
             "base",
@@ -354,6 +401,7 @@ fn seed_statements(rows: u64) -> Vec<String> {
         posts("feed_via", "fvia", rows),
         posts("feed_each", "feac", rows),
         posts("tasks", "task", TASKS),
+        "INSERT INTO tallies (id, name, value) VALUES ('tally0000000000', 'all', 0)".to_owned(),
         "COMMIT".to_owned(),
     ]
 }

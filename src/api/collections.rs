@@ -1,15 +1,19 @@
 //! `/api/collections`: listing and changing collections; for superusers.
 
+use std::sync::Arc;
+
 use actix_web::web::{Data, Path, Payload, ServiceConfig};
 use actix_web::{HttpRequest, HttpResponse, web};
 use serde::Deserialize;
 use serde_json::{Map, Value as Json, json};
 
 use super::records::list_params;
+use super::tap::Tap;
 use super::{body, encode};
 use crate::engine::Engine;
 use crate::engine::auth::providers::{self, Provider};
-use crate::engine::collections::Import;
+use crate::engine::collections::{CollectionPage, Import};
+use crate::engine::events::{Event, EventKind, Slot, Slots};
 use crate::http::json as response;
 use crate::http::{ApiError, Caller};
 use crate::model::{Collection, CollectionKind, ExportView, Field};
@@ -68,17 +72,21 @@ pub(super) async fn list_collections(
     request: HttpRequest,
 ) -> Result<HttpResponse, ApiError> {
     caller.require_superuser()?;
-    let page = engine
+    let kind = EventKind::CollectionsListRequest;
+    let tap = Tap::new(&engine, &request, &caller, kind, None);
+    let mut page = engine
         .list_collections(&list_params(&request, &caller)?)
         .await?;
-    let items = page.items.iter().map(|item| Json::Object(item.to_json()));
-    let totals = (page.total_items, page.total_pages);
-    encode::listed(
-        items.collect(),
-        (page.page, page.per_page),
-        totals,
-        caller.info.query("fields"),
-    )
+    tap.run(&mut page, async |page: &mut CollectionPage| {
+        let items = page.items.iter().map(|item| Json::Object(item.to_json()));
+        encode::listed(
+            items.collect(),
+            (page.page, page.per_page),
+            (page.total_items, page.total_pages),
+            caller.info.query("fields"),
+        )
+    })
+    .await
 }
 
 /// One collection.
@@ -91,11 +99,42 @@ pub(super) async fn view_collection(
     engine: Data<Engine>,
     caller: Caller,
     id: Path<String>,
+    request: HttpRequest,
 ) -> Result<HttpResponse, ApiError> {
     caller.require_superuser()?;
     let schema = engine.schema();
     let collection = schema.find(&id).ok_or_else(|| ApiError::not_found(""))?;
-    answer(&caller, collection)
+    let kind = EventKind::CollectionViewRequest;
+    let tap = Tap::new(&engine, &request, &caller, kind, Some(collection));
+    let mut state = OneCollection(Some(Arc::clone(collection)));
+    tap.run(&mut state, async |state: &mut OneCollection| {
+        answer(&caller, &*state.taken()?)
+    })
+    .await
+}
+
+/// The slot `collection`.
+struct OneCollection(Option<Arc<Collection>>);
+
+impl OneCollection {
+    fn taken(&self) -> Result<Arc<Collection>, ApiError> {
+        let lost = || ApiError::internal("an event lost its collection");
+        self.0.clone().ok_or_else(lost)
+    }
+}
+
+impl Slots for OneCollection {
+    fn put(&mut self, event: &mut Event) {
+        if let Some(collection) = &self.0 {
+            event.set("collection", Slot::Collection(Arc::clone(collection)));
+        }
+    }
+
+    fn take(&mut self, event: &mut Event) {
+        if let Some(Slot::Collection(collection)) = event.take("collection") {
+            self.0 = Some(collection);
+        }
+    }
 }
 
 fn answer(caller: &Caller, collection: &Collection) -> Result<HttpResponse, ApiError> {
@@ -120,8 +159,17 @@ pub(super) async fn create_collection(
         "Failed to load the collection type data due to invalid formatting.",
     )
     .await?;
-    let collection = engine.create_collection(body).await?;
-    answer(&caller, &collection)
+    let draft = Arc::new(Engine::draft_collection(&body)?);
+    let kind = EventKind::CollectionCreateRequest;
+    let tap = Tap::new(&engine, &request, &caller, kind, Some(&draft));
+    let mut state = OneCollection(Some(Arc::clone(&draft)));
+    tap.run(&mut state, async |state: &mut OneCollection| {
+        let draft = Collection::clone(&*state.taken()?);
+        let saved = engine.save_collection(draft, None).await?;
+        state.0 = Some(Arc::clone(&saved));
+        answer(&caller, &saved)
+    })
+    .await
 }
 
 /// Changes the members that are sent, and the table or view with them.
@@ -139,12 +187,31 @@ pub(super) async fn update_collection(
     payload: Payload,
 ) -> Result<HttpResponse, ApiError> {
     caller.require_superuser()?;
-    if engine.schema().find(&id).is_none() {
-        return Err(ApiError::not_found(""));
-    }
+    let schema = engine.schema();
+    let original = schema.find(&id).ok_or_else(|| ApiError::not_found(""))?;
     let body = body::fields(&request, payload, UNREADABLE).await?;
-    let collection = engine.update_collection(&id, body).await?;
-    answer(&caller, &collection)
+    let kind = EventKind::CollectionUpdateRequest;
+    let tap = Tap::new(&engine, &request, &caller, kind, Some(original));
+    let mut state = OneCollection(None);
+    if tap.is_on() {
+        let draft = Engine::draft_collection_change(original, &body)?;
+        state.0 = Some(Arc::new(draft));
+    }
+    tap.run(&mut state, async |state: &mut OneCollection| {
+        let saved = match &state.0 {
+            Some(draft) => {
+                let original = Some(Arc::clone(original));
+                engine
+                    .save_collection(Collection::clone(draft), original)
+                    .await?
+            }
+            // Nobody sees the change before it is made: it can build on the collection as it is by then.
+            None => engine.update_collection(&id, body).await?,
+        };
+        state.0 = Some(Arc::clone(&saved));
+        answer(&caller, &saved)
+    })
+    .await
 }
 
 /// Deletes a collection with its records and files.
@@ -157,10 +224,19 @@ pub(super) async fn delete_collection(
     engine: Data<Engine>,
     caller: Caller,
     id: Path<String>,
+    request: HttpRequest,
 ) -> Result<HttpResponse, ApiError> {
     caller.require_superuser()?;
-    engine.delete_collection(&id).await?;
-    Ok(response::no_content())
+    let schema = engine.schema();
+    let collection = schema.find(&id).ok_or_else(|| ApiError::not_found(""))?;
+    let kind = EventKind::CollectionDeleteRequest;
+    let tap = Tap::new(&engine, &request, &caller, kind, Some(collection));
+    let mut state = OneCollection(Some(Arc::clone(collection)));
+    tap.run(&mut state, async |state: &mut OneCollection| {
+        engine.delete_collection(&state.taken()?.id).await?;
+        Ok(response::no_content())
+    })
+    .await
 }
 
 /// Deletes all records of a collection.
@@ -196,8 +272,41 @@ pub(super) async fn import_collections(
     }
     caller.require_superuser()?;
     let import: Import = body::form(&request, payload).await?;
-    engine.import_collections(import).await?;
-    Ok(response::no_content())
+    import.check()?;
+    let kind = EventKind::CollectionsImportRequest;
+    let tap = Tap::new(&engine, &request, &caller, kind, None);
+    let mut importing = Importing(import);
+    tap.run(&mut importing, async |importing: &mut Importing| {
+        let import = std::mem::take(&mut importing.0);
+        engine.import_collections(import).await?;
+        Ok(response::no_content())
+    })
+    .await
+}
+
+/// The slots of an import.
+struct Importing(Import);
+
+impl Slots for Importing {
+    fn put(&mut self, event: &mut Event) {
+        let data = std::mem::take(&mut self.0.collections);
+        let data = data.into_iter().map(Json::Object).collect();
+        event.set("collections_data", Slot::Json(Json::Array(data)));
+        event.set("delete_missing", Slot::Json(self.0.delete_missing.into()));
+    }
+
+    fn take(&mut self, event: &mut Event) {
+        if let Some(Slot::Json(Json::Array(data))) = event.take("collections_data") {
+            let objects = data.into_iter().filter_map(|entry| match entry {
+                Json::Object(entry) => Some(entry),
+                _ => None,
+            });
+            self.0.collections = objects.collect();
+        }
+        if let Some(Json::Bool(delete)) = event.json("delete_missing") {
+            self.0.delete_missing = *delete;
+        }
+    }
 }
 
 /// An empty collection of each type, as a start for new ones.

@@ -38,12 +38,7 @@ pub(super) async fn file_token(
     request: HttpRequest,
 ) -> Result<HttpResponse, ApiError> {
     let record = caller.require_auth()?;
-    let token = engine.sign_token(
-        record,
-        TokenKind::File,
-        None,
-        crate::engine::auth::TokenClaims::new(),
-    )?;
+    let token = engine.sign_file_token(record)?;
     let kind = EventKind::FileTokenRequest;
     let tap = Tap::new(&engine, &request, &caller, kind, Some(record.collection()));
     let mut state = Carried::default().with("token", token);

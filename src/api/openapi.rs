@@ -78,12 +78,35 @@ pub(super) fn configure(config: &mut ServiceConfig) {
     config.route("/openapi", web::get().to(openapi));
 }
 
-/// The static description as JSON text, for `server openapi` and the checked-in copy.
-///
-/// # Errors
-/// Never in practice: the description is built from literals.
-pub fn static_description() -> Result<String, serde_json::Error> {
-    Description::openapi().to_pretty_json()
+/// The descriptions of routes that other rooms have, as OpenAPI documents.
+#[derive(Clone, Debug, Default)]
+pub struct Documents(pub Vec<Json>);
+
+impl Documents {
+    /// The static description as JSON text, for `server openapi` and the checked-in copy.
+    ///
+    /// # Errors
+    /// Never in practice: the description is built from literals.
+    pub fn static_description(&self) -> Result<String, serde_json::Error> {
+        serde_json::to_string_pretty(&self.whole()?)
+    }
+
+    /// All static routes; paths in order.
+    fn whole(&self) -> Result<Json, serde_json::Error> {
+        let mut whole = serde_json::to_value(Description::openapi())?;
+        for part in [&["paths"][..], &["components", "schemas"]] {
+            let Some(members) = object_at(&mut whole, part) else {
+                continue;
+            };
+            for document in &self.0 {
+                let place = format!("/{}", part.join("/"));
+                let more = document.pointer(&place).and_then(Json::as_object);
+                members.extend(more.cloned().unwrap_or_default());
+            }
+            members.sort_keys();
+        }
+        Ok(whole)
+    }
 }
 
 /// Methods and paths of the API, such as `GET` and `/api/collections/{collection}`.
@@ -111,10 +134,10 @@ pub fn operations() -> Vec<(String, String)> {
     responses((status = 200, description = "OpenAPI 3.1; superusers see every collection, others those that a rule opens")))]
 pub(super) async fn openapi(
     engine: Data<Engine>,
+    documents: Data<Documents>,
     caller: Caller,
 ) -> Result<HttpResponse, ApiError> {
-    let mut description =
-        serde_json::to_value(Description::openapi()).map_err(ApiError::internal)?;
+    let mut description = documents.whole().map_err(ApiError::internal)?;
     let schema = engine.schema();
     let mut collections: Vec<_> = schema
         .iter()

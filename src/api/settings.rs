@@ -2,12 +2,14 @@
 
 use actix_web::web::{Data, Payload, ServiceConfig};
 use actix_web::{HttpRequest, HttpResponse, web};
-use serde_json::json;
+use serde_json::{Value as Json, json};
 
+use super::tap::{Carried, Tap};
 use super::{body, encode};
 use crate::base::code::BODY_UNREADABLE;
 use crate::engine::Engine;
-use crate::engine::settings::{AppleClientSecret, MailProbe, StorageProbe};
+use crate::engine::events::EventKind;
+use crate::engine::settings::{AppleClientSecret, MailProbe, Settings, StorageProbe};
 use crate::http::json as response;
 use crate::http::{ApiError, Caller};
 
@@ -35,9 +37,38 @@ pub(super) fn configure(config: &mut ServiceConfig) {
 pub(super) async fn view_settings(
     engine: Data<Engine>,
     caller: Caller,
+    request: HttpRequest,
 ) -> Result<HttpResponse, ApiError> {
     caller.require_superuser()?;
-    encode::picked(&engine.settings().as_json(), caller.info.query("fields"))
+    let tap = Tap::new(
+        &engine,
+        &request,
+        &caller,
+        EventKind::SettingsListRequest,
+        None,
+    );
+    let mut state = Carried::default();
+    if tap.is_on() {
+        state = state.with("settings", whole(&engine.settings())?);
+    }
+    tap.run(&mut state, async |state: &mut Carried| {
+        let shown = match state.value("settings") {
+            Json::Null => engine.settings().as_json(),
+            changed => read(changed)?.as_json(),
+        };
+        encode::picked(&shown, caller.info.query("fields"))
+    })
+    .await
+}
+
+/// Settings as handlers see them, with passwords and secrets.
+fn whole(settings: &Settings) -> Result<Json, ApiError> {
+    serde_json::to_value(settings).map_err(ApiError::internal)
+}
+
+fn read(settings: Json) -> Result<Settings, ApiError> {
+    serde_json::from_value(settings)
+        .map_err(|cause| ApiError::bad_request(BODY_UNREADABLE).with_cause(cause))
 }
 
 /// Changes the members that are sent; the change applies at once.
@@ -53,8 +84,28 @@ pub(super) async fn update_settings(
 ) -> Result<HttpResponse, ApiError> {
     caller.require_superuser()?;
     let patch = body::fields(&request, payload, BODY_UNREADABLE).await?;
-    let settings = engine.update_settings(patch).await?;
-    encode::picked(&settings.as_json(), caller.info.query("fields"))
+    let tap = Tap::new(
+        &engine,
+        &request,
+        &caller,
+        EventKind::SettingsUpdateRequest,
+        None,
+    );
+    let mut state = Carried::default();
+    if tap.is_on() {
+        let patched = engine.patched_settings(&Json::Object(patch.clone()))?;
+        state = state
+            .with("old_settings", whole(&engine.settings())?)
+            .with("new_settings", whole(&patched)?);
+    }
+    tap.run(&mut state, async |state: &mut Carried| {
+        let settings = match state.value("new_settings") {
+            Json::Null => engine.update_settings(patch).await?,
+            changed => engine.replace_settings(read(changed)?).await?,
+        };
+        encode::picked(&settings.as_json(), caller.info.query("fields"))
+    })
+    .await
 }
 
 /// Tries to store and remove a file.

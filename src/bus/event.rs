@@ -2,6 +2,7 @@
 
 use std::fmt;
 use std::str::FromStr;
+use std::sync::Arc;
 
 use bytes::Bytes;
 
@@ -47,11 +48,18 @@ impl FromStr for EventId {
     }
 }
 
+/// Whom an event is meant for: ids, sorted. The bus carries them along; who encodes for a reader looks at them.
+pub type Readers = Arc<[Box<str>]>;
+
 /// What a publisher hands over: the payload, and whether the topic shall keep a log of it.
 #[derive(Clone, Debug)]
 pub struct Message {
     /// The payload, usually JSON text.
     pub data: Bytes,
+    /// Whom it is meant for; `None` is every subscriber.
+    pub readers: Option<Readers>,
+    /// A name to take it back by; see [`crate::bus::Bus::retract`].
+    pub key: Option<Arc<str>>,
     /// When set, a topic without a log gets one with these limits, which lasts until it is empty and unwatched.
     pub log: Option<LogLimits>,
 }
@@ -61,8 +69,26 @@ impl Message {
     pub fn new(data: impl Into<Bytes>) -> Self {
         Self {
             data: data.into(),
+            readers: None,
+            key: None,
             log: None,
         }
+    }
+
+    /// The same message, meant for these readers alone.
+    #[must_use]
+    pub fn for_readers<'a>(mut self, ids: impl IntoIterator<Item = &'a str>) -> Self {
+        let mut ids: Vec<Box<str>> = ids.into_iter().map(Box::from).collect();
+        ids.sort_unstable();
+        self.readers = Some(ids.into());
+        self
+    }
+
+    /// The same message under a name to take it back by.
+    #[must_use]
+    pub fn keyed(mut self, key: &str) -> Self {
+        self.key = Some(key.into());
+        self
     }
 
     /// The same message, with a log of its topic.
@@ -81,10 +107,13 @@ pub struct Event {
     frame: Bytes,
     data_lines_at: usize,
     data: Bytes,
+    readers: Option<Readers>,
+    key: Option<Arc<str>>,
 }
 
 impl Event {
-    pub(super) fn encode(topic: Topic, id: EventId, data: Bytes) -> Self {
+    pub(super) fn encode(topic: Topic, id: EventId, message: Message) -> Self {
+        let data = message.data;
         let mut frame = Vec::with_capacity(data.len() + 48);
         frame.extend_from_slice(format!("id:{id}\n").as_bytes());
         let data_lines_at = frame.len();
@@ -103,6 +132,8 @@ impl Event {
             frame,
             data_lines_at,
             data,
+            readers: message.readers,
+            key: message.key,
         }
     }
 
@@ -131,9 +162,30 @@ impl Event {
         self.frame.slice(self.data_lines_at..)
     }
 
+    /// Whether it is meant for everybody, or for this id among others.
+    pub fn is_for(&self, id: &str) -> bool {
+        match &self.readers {
+            None => true,
+            Some(readers) => readers.binary_search_by(|own| (**own).cmp(id)).is_ok(),
+        }
+    }
+
+    /// Whether it is meant for every subscriber.
+    pub fn is_for_all(&self) -> bool {
+        self.readers.is_none()
+    }
+
+    /// The name it can be taken back by.
+    pub fn key(&self) -> Option<&str> {
+        self.key.as_deref()
+    }
+
     /// What it counts for in byte bounds.
     pub(super) fn weight_bytes(&self) -> usize {
-        self.frame.len()
+        /// A short id with its pointer.
+        const READER_BYTES: usize = 32;
+        let readers = self.readers.as_ref().map_or(0, |readers| readers.len());
+        self.frame.len() + readers * READER_BYTES
     }
 }
 
@@ -168,11 +220,7 @@ mod tests {
 
     fn event(data: &'static str) -> Event {
         let topic = Topic::new("t").expect("valid");
-        Event::encode(
-            topic,
-            EventId { boot: 0xab, seq: 7 },
-            Bytes::from_static(data.as_bytes()),
-        )
+        Event::encode(topic, EventId { boot: 0xab, seq: 7 }, Message::new(data))
     }
 
     #[test]
@@ -198,6 +246,17 @@ mod tests {
         let event = event("one line");
         let frame = event.frame().as_ptr_range();
         assert!(frame.contains(&event.data().as_ptr()));
+    }
+
+    #[test]
+    fn readers_are_found_in_any_order() {
+        let topic = Topic::new("t").expect("valid");
+        let id = EventId { boot: 1, seq: 1 };
+        let message = Message::new("x").for_readers(["c", "a", "b"]).keyed("k");
+        let event = Event::encode(topic, id, message);
+        assert!(["a", "b", "c"].iter().all(|reader| event.is_for(reader)));
+        assert!(!event.is_for("d") && !event.is_for("") && !event.is_for_all());
+        assert_eq!(event.key(), Some("k"));
     }
 
     #[test]

@@ -3,17 +3,17 @@
 //! Lock order: a subscriber's topic set, the table of topics, one topic, one queue. Wakers run outside all of them.
 
 use std::collections::HashMap;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
 use std::task::Waker;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 
 use super::backend::{Backend, Inlet, Memory};
 use super::event::{Event, EventId, Message};
 use super::lock;
-use super::log::{LogLimits, Replay, TopicLog};
+use super::log::{LogBudget, LogLimits, Replay, TopicLog};
 use super::queue::{Item, Push, Queue, QueueLimits};
 use super::subscriber::{Shared, Subscriber, SubscriberHandle};
 use super::topic::Topic;
@@ -27,6 +27,11 @@ pub struct BusOptions {
     pub topics_max: usize,
     /// Most replayed events that may wait for one subscriber; beyond it the oldest are left out, with a gap.
     pub replay_items_max: usize,
+    /// Most bytes of all logs together.
+    pub logs_bytes_max: usize,
+    /// How long a topic that nobody watches and that has no log keeps its position, so that a client which was away for
+    /// a moment is not told of a gap.
+    pub linger: Duration,
 }
 
 impl Default for BusOptions {
@@ -35,6 +40,8 @@ impl Default for BusOptions {
             queue: QueueLimits::default(),
             topics_max: 200_000,
             replay_items_max: 20_000,
+            logs_bytes_max: 512 << 20,
+            linger: Duration::from_secs(600),
         }
     }
 }
@@ -53,6 +60,8 @@ pub enum Start {
 pub struct Joined {
     /// The newest position of the topic; everything after it arrives.
     pub position: EventId,
+    /// The position before the first event that arrives, be it replayed or new.
+    pub from: EventId,
     /// Whether events were missed; then [`Item::Gap`] is queued first.
     pub gap: bool,
     /// How many events were queued from the log.
@@ -99,6 +108,10 @@ impl Bus {
             hub: Arc::new(Hub {
                 // 48 random bits: short in every id, and no two runs of a server share one.
                 boot: rand::random::<u64>() >> 16,
+                budget: Arc::new(LogBudget {
+                    bytes_max: options.logs_bytes_max,
+                    bytes: AtomicUsize::new(0),
+                }),
                 options,
                 topics: RwLock::default(),
                 first_seq: AtomicU64::new(0),
@@ -173,15 +186,28 @@ impl Bus {
     pub fn pin_log(&self, topic: &Topic, limits: LogLimits) -> Result<(), SubscribeError> {
         self.hub.with_topic(topic, |inner| {
             inner.pinned = true;
-            inner.keep_log(limits);
+            self.hub.keep_log(inner, limits);
         })
+    }
+
+    /// Takes logged events back: they are not replayed any more, and nobody is told of a gap. What subscribers have
+    /// already been given cannot be taken from them. Gives how many events there were.
+    pub fn retract(&self, topic: &Topic, is_taken_back: impl Fn(&Event) -> bool) -> usize {
+        let Some(state) = self.hub.find(topic) else {
+            return 0;
+        };
+        let mut inner = lock(&state.inner);
+        inner
+            .log
+            .as_mut()
+            .map_or(0, |log| log.retract(is_taken_back))
     }
 
     /// Lets a topic's log go once it is empty and nobody watches.
     pub fn unpin_log(&self, topic: &Topic) {
         if let Some(state) = self.hub.find(topic) {
             lock(&state.inner).pinned = false;
-            self.hub.retire_if_idle(topic);
+            self.hub.left_alone(topic, &state);
         }
     }
 
@@ -201,14 +227,14 @@ impl Bus {
     pub fn sweep(&self, now: Instant) {
         let states: Vec<_> = self.hub.read_topics().values().cloned().collect();
         for state in states {
-            let idle = {
+            let is_over = {
                 let mut inner = lock(&state.inner);
                 if let Some(log) = &mut inner.log {
                     log.trim(now);
                 }
-                inner.is_idle()
+                inner.is_over(now, self.hub.options.linger)
             };
-            if idle {
+            if is_over {
                 self.hub.retire_if_idle(&state.name);
             }
         }
@@ -230,6 +256,7 @@ impl Default for Bus {
 pub(super) struct Hub {
     boot: u64,
     options: BusOptions,
+    budget: Arc<LogBudget>,
     topics: RwLock<HashMap<Topic, Arc<TopicState>>>,
     /// Where a new topic begins to count: beyond every id that a forgotten topic gave, since it may be the same topic,
     /// and a client that resumes with an old id must be told of the gap.
@@ -252,16 +279,21 @@ struct TopicInner {
     pinned: bool,
     /// Ordered by queue id.
     subscribers: Vec<Arc<Shared>>,
+    /// Since when nobody watches and nothing is logged, as far as somebody noticed.
+    idle_since: Option<Instant>,
     /// No longer in the table: look the topic up again.
     retired: bool,
 }
 
 impl TopicInner {
-    fn keep_log(&mut self, limits: LogLimits) {
-        match &mut self.log {
-            Some(log) => log.set_limits(limits),
-            none => *none = Some(TopicLog::new(limits, self.seq)),
+    /// Whether the topic has been idle for as long as it may linger.
+    fn is_over(&mut self, now: Instant, linger: Duration) -> bool {
+        if !self.is_idle() {
+            self.idle_since = None;
+            return false;
         }
+        let since = *self.idle_since.get_or_insert(now);
+        now.saturating_duration_since(since) >= linger
     }
 
     fn is_idle(&self) -> bool {
@@ -324,14 +356,15 @@ impl Hub {
                 continue;
             }
             inner.seq += 1;
+            let limits = message.log;
             let id = EventId {
                 boot: self.boot,
                 seq: inner.seq,
             };
-            let event = Arc::new(Event::encode(state.name.clone(), id, message.data));
-            if let (Some(limits), None) = (message.log, &inner.log) {
+            let event = Arc::new(Event::encode(state.name.clone(), id, message));
+            if let (Some(limits), None) = (limits, &inner.log) {
                 // The position before this event: it is the log's first.
-                inner.log = Some(TopicLog::new(limits, id.seq - 1));
+                inner.log = Some(TopicLog::new(limits, id.seq - 1, self.budget.clone()));
             }
             if let Some(log) = &mut inner.log {
                 log.append(event.clone(), Instant::now());
@@ -363,6 +396,7 @@ impl Hub {
             };
             let mut joined = Joined {
                 position,
+                from: position,
                 gap: false,
                 replayed: 0,
             };
@@ -370,6 +404,7 @@ impl Hub {
                 return (joined, None);
             };
             inner.subscribers.insert(place, shared.clone());
+            inner.idle_since = None;
             let Start::After(after) = start else {
                 return (joined, None);
             };
@@ -380,6 +415,9 @@ impl Hub {
             let replay = inner.replay(after, self.boot, room);
             joined.gap = replay.gap;
             joined.replayed = replay.events.len();
+            if let Some(first) = replay.events.first() {
+                joined.from.seq = first.id().seq - 1;
+            }
             let gap = replay.gap.then(|| Item::Gap(topic.clone()));
             let events = replay.events.into_iter().map(Item::Event);
             (
@@ -398,15 +436,26 @@ impl Hub {
         let Some(state) = self.find(topic) else {
             return;
         };
-        let idle = {
+        {
             let mut inner = lock(&state.inner);
             if let Ok(place) = inner.place(id) {
                 inner.subscribers.remove(place);
             }
-            inner.is_idle()
-        };
-        if idle {
+        }
+        self.left_alone(topic, &state);
+    }
+
+    /// Somebody let go of a topic: if it was the last one, the topic goes too, now or after a while.
+    fn left_alone(&self, topic: &Topic, state: &TopicState) {
+        if lock(&state.inner).is_over(Instant::now(), self.options.linger) {
             self.retire_if_idle(topic);
+        }
+    }
+
+    fn keep_log(&self, inner: &mut TopicInner, limits: LogLimits) {
+        match &mut inner.log {
+            Some(log) => log.set_limits(limits),
+            none => *none = Some(TopicLog::new(limits, inner.seq, self.budget.clone())),
         }
     }
 
@@ -447,6 +496,7 @@ impl Hub {
                 log: None,
                 pinned: false,
                 subscribers: Vec::new(),
+                idle_since: None,
                 retired: false,
             }),
         });

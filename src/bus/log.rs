@@ -2,6 +2,7 @@
 
 use std::collections::VecDeque;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
 use super::event::{Event, EventId};
@@ -36,9 +37,23 @@ pub(super) struct Replay {
     pub(super) events: Vec<Arc<Event>>,
 }
 
+/// The bytes of all logs of a bus together.
+#[derive(Debug)]
+pub(super) struct LogBudget {
+    pub(super) bytes_max: usize,
+    pub(super) bytes: AtomicUsize,
+}
+
+impl LogBudget {
+    fn is_spent(&self) -> bool {
+        self.bytes.load(Ordering::Relaxed) > self.bytes_max
+    }
+}
+
 #[derive(Debug)]
 pub(super) struct TopicLog {
     limits: LogLimits,
+    budget: Arc<LogBudget>,
     entries: VecDeque<(Instant, Arc<Event>)>,
     bytes: usize,
     /// The highest position that is no longer, or never was, in the log.
@@ -47,9 +62,10 @@ pub(super) struct TopicLog {
 
 impl TopicLog {
     /// An empty log of a topic that has given ids up to `seq`.
-    pub(super) fn new(limits: LogLimits, seq: u64) -> Self {
+    pub(super) fn new(limits: LogLimits, seq: u64, budget: Arc<LogBudget>) -> Self {
         Self {
             limits,
+            budget,
             entries: VecDeque::new(),
             bytes: 0,
             floor: seq,
@@ -65,7 +81,9 @@ impl TopicLog {
     }
 
     pub(super) fn append(&mut self, event: Arc<Event>, now: Instant) {
-        self.bytes += event.weight_bytes();
+        let weight = event.weight_bytes();
+        self.bytes += weight;
+        self.budget.bytes.fetch_add(weight, Ordering::Relaxed);
         self.entries.push_back((now, event));
         self.trim(now);
     }
@@ -73,12 +91,16 @@ impl TopicLog {
     /// Drops what the limits no longer allow.
     pub(super) fn trim(&mut self, now: Instant) {
         while let Some((at, event)) = self.entries.front() {
-            let over =
-                self.entries.len() > self.limits.events_max || self.bytes > self.limits.bytes_max;
+            // Where all logs together are too large, those that are written to give way.
+            let over = self.entries.len() > self.limits.events_max
+                || self.bytes > self.limits.bytes_max
+                || self.budget.is_spent();
             if !over && now.saturating_duration_since(*at) < self.limits.age_max {
                 break;
             }
-            self.bytes -= event.weight_bytes();
+            let weight = event.weight_bytes();
+            self.bytes -= weight;
+            self.budget.bytes.fetch_sub(weight, Ordering::Relaxed);
             self.floor = event.id().seq;
             self.entries.pop_front();
         }
@@ -86,6 +108,19 @@ impl TopicLog {
         if self.entries.capacity() > 64 && self.entries.len() * 4 < self.entries.capacity() {
             self.entries.shrink_to(self.entries.len() * 2);
         }
+    }
+
+    /// Takes events out, wherever they stand; nobody is told of a gap. Gives how many there were.
+    pub(super) fn retract(&mut self, is_taken_back: impl Fn(&Event) -> bool) -> usize {
+        let (before, mut freed) = (self.entries.len(), 0);
+        self.entries.retain(|(_, event)| {
+            let goes = is_taken_back(event);
+            freed += if goes { event.weight_bytes() } else { 0 };
+            !goes
+        });
+        self.bytes -= freed;
+        self.budget.bytes.fetch_sub(freed, Ordering::Relaxed);
+        before - self.entries.len()
     }
 
     /// What somebody who saw all up to `after` still has to get; `seq` is the topic's newest position, `boot` its run.
@@ -108,12 +143,18 @@ impl TopicLog {
     }
 }
 
+impl Drop for TopicLog {
+    fn drop(&mut self) {
+        self.budget.bytes.fetch_sub(self.bytes, Ordering::Relaxed);
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use bytes::Bytes;
 
     use super::*;
-    use crate::bus::Topic;
+    use crate::bus::{Message, Topic};
 
     const BOOT: u64 = 1;
 
@@ -122,12 +163,19 @@ mod tests {
         Arc::new(Event::encode(
             topic,
             EventId { boot: BOOT, seq },
-            Bytes::from(vec![b'x'; bytes]),
+            Message::new(Bytes::from(vec![b'x'; bytes])),
         ))
     }
 
+    fn budget(bytes_max: usize) -> Arc<LogBudget> {
+        Arc::new(LogBudget {
+            bytes_max,
+            bytes: AtomicUsize::new(0),
+        })
+    }
+
     fn filled(limits: LogLimits, count: u64, start: Instant) -> TopicLog {
-        let mut log = TopicLog::new(limits, 0);
+        let mut log = TopicLog::new(limits, 0, budget(usize::MAX));
         for seq in 1..=count {
             log.append(event(seq, 10), start + Duration::from_secs(seq));
         }
@@ -194,6 +242,7 @@ mod tests {
                 ..LogLimits::default()
             },
             0,
+            budget(usize::MAX),
         );
         let now = Instant::now();
         for seq in 1..=100 {
@@ -203,5 +252,30 @@ mod tests {
         log.append(event(101, 5_000), now);
         assert!(log.is_empty());
         assert_eq!(log.bytes, 0);
+    }
+
+    #[test]
+    fn retracted_events_are_not_replayed_and_leave_no_gap() {
+        let mut log = filled(LogLimits::default(), 4, Instant::now());
+        let bytes = log.bytes;
+        assert_eq!(log.retract(|event| matches!(event.id().seq, 1 | 3)), 2);
+        assert_eq!(replayed(&log, BOOT, 0, 4), (false, vec![2, 4]));
+        assert_eq!(log.bytes * 2, bytes);
+        assert_eq!(log.budget.bytes.load(Ordering::Relaxed), log.bytes);
+    }
+
+    #[test]
+    fn all_logs_together_are_bounded() {
+        let shared = budget(1_000);
+        let mut logs = [(); 3].map(|()| TopicLog::new(LogLimits::default(), 0, shared.clone()));
+        let now = Instant::now();
+        for seq in 1..=50 {
+            for log in &mut logs {
+                log.append(event(seq, 50), now);
+                assert!(shared.bytes.load(Ordering::Relaxed) <= 1_000);
+            }
+        }
+        drop(logs);
+        assert_eq!(shared.bytes.load(Ordering::Relaxed), 0);
     }
 }

@@ -18,7 +18,7 @@ mod topic;
 mod tests;
 
 pub use backend::{Backend, Inlet, Memory};
-pub use event::{Event, EventId, EventIdError, Message, write_data_lines};
+pub use event::{Event, EventId, EventIdError, Message, Readers, write_data_lines};
 pub use hub::{Bus, BusOptions, Delivery, Joined, Start, SubscribeError};
 pub use log::LogLimits;
 pub use queue::{Item, QueueLimits};

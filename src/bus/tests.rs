@@ -33,6 +33,14 @@ fn drain(subscriber: &mut Subscriber) -> Vec<String> {
         .collect()
 }
 
+/// A bus that forgets topics as soon as nobody needs them.
+fn forgetful() -> Bus {
+    Bus::new(BusOptions {
+        linger: Duration::ZERO,
+        ..BusOptions::default()
+    })
+}
+
 fn small_queue(items_max: usize) -> QueueLimits {
     QueueLimits {
         items_max,
@@ -170,7 +178,7 @@ fn a_topic_without_a_log_resumes_only_if_nothing_was_missed() {
 
 #[test]
 fn a_forgotten_topic_never_takes_an_old_id_for_a_new_one() {
-    let bus = Bus::default();
+    let bus = forgetful();
     let mut ann = bus.subscriber();
     let joined = ann.handle().subscribe(&topic("a"), Start::Now).unwrap();
     let seen = bus.publish(&topic("a"), message("1")).unwrap();
@@ -193,8 +201,74 @@ fn a_forgotten_topic_never_takes_an_old_id_for_a_new_one() {
 }
 
 #[test]
-fn the_log_expires_and_its_topic_is_forgotten_unless_pinned() {
+fn a_topic_that_is_left_for_a_moment_keeps_its_place() {
     let bus = Bus::default();
+    let ann = bus.subscriber();
+    let joined = ann.handle().subscribe(&topic("a"), Start::Now).unwrap();
+    drop(ann);
+    let again = |after| {
+        let ann = bus.subscriber();
+        let joined = ann.handle().subscribe(&topic("a"), Start::After(after));
+        joined.unwrap()
+    };
+    assert!(!again(joined.position).gap);
+    // Nobody watches, but the place is kept: what was missed is noticed.
+    bus.publish(&topic("a"), message("missed"));
+    assert!(again(joined.position).gap);
+    let now = Instant::now();
+    bus.sweep(now + Duration::from_secs(1));
+    assert_eq!(bus.topic_count(), 1);
+    bus.sweep(now + Duration::from_secs(700));
+    assert_eq!(bus.topic_count(), 0);
+}
+
+#[test]
+fn a_subscription_tells_where_it_begins() {
+    let bus = Bus::default();
+    let first = bus.publish(&topic("a"), logged("1")).unwrap();
+    for text in ["2", "3"] {
+        bus.publish(&topic("a"), message(text));
+    }
+    let join = |start| {
+        bus.subscriber()
+            .handle()
+            .subscribe(&topic("a"), start)
+            .unwrap()
+    };
+    assert_eq!(join(Start::After(first)).from, first);
+    assert_eq!(join(Start::Now).from.seq, 3);
+    let foreign = EventId {
+        boot: bus.boot() + 1,
+        seq: 2,
+    };
+    let joined = join(Start::After(foreign));
+    assert_eq!((joined.from.seq, joined.replayed, joined.gap), (0, 3, true));
+}
+
+#[test]
+fn what_is_taken_back_is_not_replayed() {
+    let bus = Bus::default();
+    let first = bus.publish(&topic("a"), logged("0")).unwrap();
+    for (text, key) in [("1", "x"), ("2", "y"), ("3", "x")] {
+        bus.publish(&topic("a"), message(text).keyed(key));
+    }
+    assert_eq!(
+        bus.retract(&topic("a"), |event| event.key() == Some("x")),
+        2
+    );
+    assert_eq!(bus.retract(&topic("unknown"), |_| true), 0);
+    let mut ann = bus.subscriber();
+    let joined = ann
+        .handle()
+        .subscribe(&topic("a"), Start::After(first))
+        .unwrap();
+    assert!(!joined.gap);
+    assert_eq!(drain(&mut ann), ["2"]);
+}
+
+#[test]
+fn the_log_expires_and_its_topic_is_forgotten_unless_pinned() {
+    let bus = forgetful();
     bus.pin_log(&topic("pinned"), LogLimits::default()).unwrap();
     let seen = ["a", "pinned"].map(|name| bus.publish(&topic(name), logged("1")).unwrap());
     let now = Instant::now();
@@ -332,7 +406,7 @@ fn bounds_on_topics_hold() {
 
 #[test]
 fn a_dropped_subscriber_leaves_nothing_behind() {
-    let bus = Bus::default();
+    let bus = forgetful();
     let ann = bus.subscriber();
     let handle = ann.handle().clone();
     handle.subscribe(&topic("a"), Start::Now).unwrap();
@@ -510,7 +584,7 @@ fn concurrent_publishers_share_one_order() {
 
 #[test]
 fn topics_that_come_and_go_under_load_lose_nothing() {
-    let bus = Bus::default();
+    let bus = forgetful();
     let stop = AtomicBool::new(false);
     std::thread::scope(|scope| {
         // Makes the topic be forgotten and made again all the time.

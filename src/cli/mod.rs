@@ -1,5 +1,6 @@
 //! The command line, a file per command.
 
+mod migrate;
 mod openapi;
 mod serve;
 mod superuser;
@@ -21,6 +22,9 @@ pub fn run(config: &Config, command: &Command) -> anyhow::Result<()> {
         }
         Command::Superuser(action) => {
             actix_web::rt::System::new().block_on(superuser::run(config, action))
+        }
+        Command::Migrate(action) => {
+            actix_web::rt::System::new().block_on(migrate::run(config, action))
         }
         Command::Openapi => openapi::run(),
     }

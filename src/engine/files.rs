@@ -20,11 +20,26 @@ impl StoredUploads {
     /// # Errors
     /// `Internal` when the storage fails; what was stored before is removed.
     pub(super) async fn put(engine: &Engine, record: &Record) -> Result<Self, Error> {
+        Self::put_but(engine, record, &[]).await
+    }
+
+    /// As [`StoredUploads::put`], without those that are stored already.
+    ///
+    /// # Errors
+    /// As [`StoredUploads::put`].
+    pub(super) async fn put_but(
+        engine: &Engine,
+        record: &Record,
+        done: &[String],
+    ) -> Result<Self, Error> {
         let mut stored = Self {
             engine: engine.clone(),
             keys: Vec::new(),
         };
         for upload in &record.uploads {
+            if done.contains(&upload.name) {
+                continue;
+            }
             let key = key(record, &upload.name);
             let source = match &upload.source {
                 UploadSource::Memory(bytes) => Content::Bytes(bytes.clone()),

@@ -54,6 +54,35 @@ pub struct RecordEvent<'t> {
     pub request: Option<RequestInfo>,
     /// Whether validation runs; cascades skip it.
     pub validate: bool,
+    pub(super) prepared: Prepared,
+}
+
+/// What was done for a record before its write began. What handlers add to the record is done with its statement.
+#[derive(Default)]
+pub(super) struct Prepared {
+    /// The plain passwords that are hashed, by field.
+    pub(super) hashed: Vec<(String, String)>,
+    /// The names of the uploads that are stored.
+    pub(super) stored: Vec<String>,
+}
+
+impl Prepared {
+    /// All that a record brings.
+    pub(super) fn of(record: &Record) -> Self {
+        let passwords = record.plain_passwords();
+        let uploads = record.uploads.iter();
+        Self {
+            hashed: passwords
+                .map(|(field, plain)| (field.to_owned(), plain.to_owned()))
+                .collect(),
+            stored: uploads.map(|upload| upload.name.clone()).collect(),
+        }
+    }
+
+    pub(super) fn has_hashed(&self, field: &str, plain: &str) -> bool {
+        let mut hashed = self.hashed.iter();
+        hashed.any(|(known, text)| known == field && text == plain)
+    }
 }
 
 /// A write that counts.
@@ -89,6 +118,12 @@ pub trait RecordHook: Send + Sync {
     /// Whether the handler wants this collection's writes. Asked for each write: it must be cheap, and a handler whose
     /// registrations change may answer by those in force.
     fn wants(&self, _collection: &Collection) -> bool {
+        true
+    }
+
+    /// Whether clients that are no superusers may set a field through the records API. What they may not is left out of
+    /// the body without a word, so that the stored value stays.
+    fn is_settable(&self, _collection: &Collection, _field: &str) -> bool {
         true
     }
 
@@ -192,6 +227,15 @@ impl Hooks {
             .filter(|handler| handler.wants(collection))
             .cloned()
             .collect()
+    }
+
+    /// Whether every handler lets clients set a field.
+    #[must_use]
+    pub fn let_set(&self, collection: &Collection, field: &str) -> bool {
+        let refuses = |handler: &Arc<dyn RecordHook>| {
+            handler.wants(collection) && !handler.is_settable(collection, field)
+        };
+        !self.handlers.iter().any(refuses)
     }
 
     /// The handlers among `handlers` that follow a collection's writes.

@@ -11,7 +11,7 @@ use super::events::{Event, EventKind, Outcome, Slot, Slots, tapped};
 use super::settings::{MetaConfig, SmtpConfig};
 use super::{Engine, Error};
 use crate::mail::{self, Address, AuthMethod, Mail, Mailer, Route, Smtp, template};
-use crate::model::{AuthOptions, EmailTemplate, Field, FieldKind, Record, TokenKind, Value};
+use crate::model::{AuthOptions, EmailTemplate, Field, FieldKind, Record, Value};
 
 /// The same mail is sent again only after this long.
 const RESEND_MS: i64 = 2 * 60 * 1000;
@@ -108,9 +108,15 @@ impl Engine {
         record: &Record,
         letter: Letter<'_>,
     ) -> Result<Option<String>, mail::Error> {
-        let token = letter
-            .token_kind()
-            .map(|kind| self.sign_mail_token(record, kind, letter))
+        let token = match letter {
+            Letter::Verification => Some(self.sign_verification_token(record)),
+            Letter::PasswordReset => Some(self.sign_password_reset_token(record)),
+            Letter::EmailChange { new_email } => {
+                Some(self.sign_email_change_token(record, new_email))
+            }
+            Letter::Otp { .. } | Letter::AuthAlert { .. } => None,
+        };
+        let token = token
             .transpose()
             .map_err(|error| mail::Error::Invalid(error.to_string()))?;
         let mail = compose(&self.settings().meta, record, letter, token.as_deref());
@@ -136,20 +142,6 @@ impl Engine {
         let sent = sending.outcome(sent.result)?;
         let receiver = sending.mail.to.into_iter().next();
         Ok(receiver.filter(|_| sent).map(|to| to.address))
-    }
-
-    fn sign_mail_token(
-        &self,
-        record: &Record,
-        kind: TokenKind,
-        letter: Letter<'_>,
-    ) -> Result<String, Error> {
-        let mut claims = super::auth::TokenClaims::new();
-        claims.insert("email".into(), record.text("email").into());
-        if let Letter::EmailChange { new_email } = letter {
-            claims.insert("newEmail".into(), new_email.into());
-        }
-        self.sign_token(record, kind, None, claims)
     }
 
     /// Sends mails behind the request, so that its time does not tell whether there was anybody to write to. Gives
@@ -184,6 +176,15 @@ impl Engine {
 
 /// Says in the log that a mail was not sent, without content and address.
 pub(super) fn log_failure(what: &'static str, record: &Record, error: &mail::Error) {
+    if let mail::Error::Refused(reason) = error {
+        tracing::warn!(
+            mail.kind = what,
+            record.id = record.id(),
+            reason,
+            "a handler refused a mail"
+        );
+        return;
+    }
     tracing::error!(
         mail.kind = what,
         collection.name = record.collection().name,
@@ -267,15 +268,6 @@ impl<'a> Letter<'a> {
             Self::EmailChange { new_email } => json!({"token": token, "newEmail": new_email}),
             Self::Otp { id, password } => json!({"otpId": id, "password": password}),
             Self::AuthAlert { info } => json!({"info": template::escape_html(info)}),
-        }
-    }
-
-    fn token_kind(self) -> Option<TokenKind> {
-        match self {
-            Self::Verification => Some(TokenKind::Verification),
-            Self::PasswordReset => Some(TokenKind::PasswordReset),
-            Self::EmailChange { .. } => Some(TokenKind::EmailChange),
-            Self::Otp { .. } | Self::AuthAlert { .. } => None,
         }
     }
 

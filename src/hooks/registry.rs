@@ -9,6 +9,7 @@ use arc_swap::ArcSwap;
 use super::router::{Middleware, Routes};
 use crate::base::date::DateTime;
 use crate::engine::events::EventKind;
+use crate::js::SCRIPT_TARGET;
 use crate::js::host::Host;
 use crate::model::Collection;
 
@@ -46,7 +47,7 @@ impl Script {
     pub(super) fn failed(&self, what: &str, error: &str) {
         self.errors.fetch_add(1, Ordering::Relaxed);
         self.state(|state| state.last_error = Some(error.to_owned()));
-        tracing::error!(script.id = self.id, "{what}: {error}");
+        tracing::error!(target: SCRIPT_TARGET, { script.id = self.id }, "{what}: {error}");
     }
 }
 
@@ -54,8 +55,12 @@ impl Script {
 /// reloaded: what was handed to the old version is done by it.
 #[derive(Debug)]
 pub(super) struct Function {
+    /// Unique in the process.
     pub(super) id: u64,
     pub(super) script: Arc<Script>,
+    /// The how-many-eth function that the script handed over while it was loaded. On a new script thread it finds the
+    /// function's successor.
+    pub(super) place: Option<u32>,
     host: WeakHost,
 }
 
@@ -69,10 +74,12 @@ impl std::fmt::Debug for WeakHost {
 }
 
 impl Function {
-    pub(super) fn new(id: u64, script: Arc<Script>, host: &Host) -> Arc<Self> {
+    pub(super) fn new(script: Arc<Script>, place: Option<u32>, host: &Host) -> Arc<Self> {
+        static LAST: AtomicU64 = AtomicU64::new(0);
         Arc::new(Self {
-            id,
+            id: LAST.fetch_add(1, Ordering::Relaxed) + 1,
             script,
+            place,
             host: WeakHost(host.clone()),
         })
     }

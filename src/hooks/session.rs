@@ -76,3 +76,27 @@ impl Session {
         }
     }
 }
+
+/// Does inside a transaction what its script asks for, until it ends.
+pub(super) async fn serve(
+    engine: &Engine,
+    tx: &mut Tx,
+    mut inbox: mpsc::UnboundedReceiver<ToHost>,
+) -> Result<(), Error> {
+    while let Some(message) = inbox.recv().await {
+        match message {
+            ToHost::Operate(operation) => {
+                operation(App {
+                    engine,
+                    tx: Some(&mut *tx),
+                })
+                .await;
+            }
+            ToHost::End(result) => return result,
+            _ => {}
+        }
+    }
+    Err(super::failure::plain(
+        "the script ended inside its transaction",
+    ))
+}

@@ -76,15 +76,34 @@ impl FromRequest for Caller {
 
     fn from_request(request: &HttpRequest, _: &mut Payload) -> Self::Future {
         let request = request.clone();
-        Box::pin(async move { identify(&request).await })
+        Box::pin(async move { identify(&request, sent_token(&request)).await })
     }
 }
 
-async fn identify(request: &HttpRequest) -> Result<Caller, ApiError> {
+/// A caller that may also sign in by `?token=`: for what a browser opens without headers, such as event streams.
+pub struct StreamCaller(pub Caller);
+
+impl FromRequest for StreamCaller {
+    type Error = ApiError;
+    type Future = Pin<Box<dyn Future<Output = Result<Self, ApiError>>>>;
+
+    fn from_request(request: &HttpRequest, _: &mut Payload) -> Self::Future {
+        let request = request.clone();
+        Box::pin(async move {
+            let query = Query::of(&request);
+            let token = match sent_token(&request) {
+                "" => query.text("token"),
+                token => token,
+            };
+            identify(&request, token).await.map(Self)
+        })
+    }
+}
+
+async fn identify(request: &HttpRequest, token: &str) -> Result<Caller, ApiError> {
     let engine = request
         .app_data::<Data<Engine>>()
         .ok_or_else(|| ApiError::internal("the engine is not registered"))?;
-    let token = sent_token(request);
     let known = request.extensions().get::<KnownAuth>().cloned();
     let auth = match (known, token) {
         (Some(KnownAuth(auth)), _) => auth,

@@ -28,7 +28,14 @@ struct Parts {
     message: Cow<'static, str>,
     data: Map<String, Value>,
     cause: Option<Cause>,
+    /// Of an application module's route; see [`ModuleRoute`].
+    of_module: bool,
 }
+
+/// Marks routes that are no part of PocketBase's API: `web::resource(..).app_data(ModuleRoute)`. Their errors carry
+/// `"error"` (the message) and `"success": false` besides, which the clients of such routes read.
+#[derive(Clone, Copy, Debug)]
+pub struct ModuleRoute;
 
 impl ApiError {
     /// An error of a code. An empty message stands for the code's own; any other becomes a sentence.
@@ -46,6 +53,7 @@ impl ApiError {
             message,
             data: Map::new(),
             cause: None,
+            of_module: false,
         }))
     }
 
@@ -113,6 +121,13 @@ impl ApiError {
         self
     }
 
+    /// The same error in the shape of a [`ModuleRoute`].
+    #[must_use]
+    pub fn for_module(mut self) -> Self {
+        self.0.of_module = true;
+        self
+    }
+
     /// Answers with another status than the code's.
     #[must_use]
     pub fn with_status(mut self, status: StatusCode) -> Self {
@@ -158,15 +173,22 @@ impl ApiError {
         out
     }
 
-    /// The body: `{"data":{..},"message":"..","status":400}`.
+    /// The body: `{"data":{..},"message":"..","status":400}`; of module routes with `error` and `success` in their places.
     pub fn to_body(&self) -> Vec<u8> {
         let mut out = Vec::with_capacity(64 + self.0.message.len());
         out.extend_from_slice(b"{\"data\":");
         write::write_map_sorted(&mut out, &self.0.data);
+        if self.0.of_module {
+            out.extend_from_slice(b",\"error\":");
+            write::write_str(&mut out, &self.0.message);
+        }
         out.extend_from_slice(b",\"message\":");
         write::write_str(&mut out, &self.0.message);
         out.extend_from_slice(b",\"status\":");
         write::write_u64(&mut out, u64::from(self.0.status.as_u16()));
+        if self.0.of_module {
+            out.extend_from_slice(b",\"success\":false");
+        }
         out.push(b'}');
         out
     }
@@ -280,6 +302,14 @@ mod tests {
         assert_eq!(
             body(&error),
             r#"{"data":{"a":{"code":"y"},"b":{"code":"x","message":"\u003cno\u003e"}},"message":"Failed to load.","status":400}"#
+        );
+    }
+
+    #[test]
+    fn errors_of_module_routes_say_so_twice_more() {
+        assert_eq!(
+            body(&ApiError::not_found("no such topic").for_module()),
+            r#"{"data":{},"error":"No such topic.","message":"No such topic.","status":404,"success":false}"#
         );
     }
 

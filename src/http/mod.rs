@@ -17,7 +17,7 @@ pub mod rate;
 pub mod sse;
 
 pub use body::{BodyData, UploadedFile};
-pub use caller::Caller;
-pub use error::ApiError;
+pub use caller::{Caller, StreamCaller};
+pub use error::{ApiError, ModuleRoute};
 pub use limit::BodyLimit;
 pub use query::{Paging, Query};

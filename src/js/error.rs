@@ -3,8 +3,9 @@
 use std::collections::HashMap;
 use std::fmt::{self, Write as _};
 
+use boa_engine::builtins::object::OrdinaryObject;
 use boa_engine::error::{EngineError, RuntimeLimitError};
-use boa_engine::{Context, JsError, JsObject, JsValue, JsVariant};
+use boa_engine::{Context, JsError, JsObject, JsString, JsValue, JsVariant};
 use serde_json::Value;
 
 use super::runtime::console;
@@ -16,6 +17,9 @@ use super::watchdog::Fired;
 const MESSAGE_CHARS_MAX: usize = 2_000;
 /// How much of the interpreter's own rendering of an error is read for its frames.
 const RENDERED_BYTES_MAX: usize = 64 * 1024;
+/// How deep and how wide a thrown object may be for that.
+const RENDERED_DEPTH_MAX: usize = 4;
+const RENDERED_ITEMS_MAX: usize = 30;
 /// How many frames are kept.
 const FRAMES_MAX: usize = 20;
 
@@ -48,6 +52,15 @@ pub struct Frame {
     pub column: Option<u32>,
 }
 
+/// Names of sources that no script's author has written begin with this; errors point to who called them.
+pub const INTERNAL: &str = "internal:";
+
+impl Frame {
+    fn is_internal(&self) -> bool {
+        self.file.starts_with(INTERNAL)
+    }
+}
+
 /// Why a script failed. It holds nothing of the script's heap, so it may go anywhere.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct ScriptError {
@@ -58,7 +71,7 @@ pub struct ScriptError {
     pub column: Option<u32>,
     pub stack: Vec<Frame>,
     /// What was thrown, as JSON, if it is an object with enumerable properties, as an API error is.
-    pub thrown: Option<Value>,
+    pub thrown: Option<Box<Value>>,
     /// The limit that the script was stopped at.
     pub fired: Option<Fired>,
 }
@@ -108,8 +121,11 @@ impl ScriptError {
 
     /// Of what a call threw. None of the script's code runs for it.
     pub fn from_js(error: &JsError, context: &mut Context, positions: &dyn Positions) -> Self {
-        let stack = frames(error, positions);
-        let first = stack.first();
+        let stack = frames(error, context, positions);
+        // Endless loops outside of functions have no line; what called them is the next best.
+        let written = || stack.iter().filter(|frame| !frame.is_internal());
+        let first = written().find(|frame| frame.line.is_some());
+        let first = first.or(written().next()).or(stack.first());
         Self {
             message: shortened(message(error, context)),
             file: first.map(|frame| frame.file.clone()),
@@ -117,7 +133,8 @@ impl ScriptError {
             column: first.and_then(|frame| frame.column),
             thrown: error
                 .as_opaque()
-                .and_then(|value| thrown_json(value, context)),
+                .and_then(|value| thrown_json(value, context))
+                .map(Box::new),
             fired: None,
             stack,
         }
@@ -227,9 +244,13 @@ fn shortened(mut message: String) -> String {
 }
 
 /// The interpreter shows the stack of an error only as text, after the error itself.
-fn frames(error: &JsError, positions: &dyn Positions) -> Vec<Frame> {
+fn frames(error: &JsError, context: &mut Context, positions: &dyn Positions) -> Vec<Frame> {
+    let thrown = error.as_opaque();
+    if thrown.is_some_and(|thrown| !is_renderable(thrown, RENDERED_DEPTH_MAX, context)) {
+        return Vec::new();
+    }
     let mut rendered = Bounded::default();
-    // It fails when the text would be too long, as of a large object that was thrown: there are no frames then.
+    // It fails when the text would be too long: there are no frames then.
     if write!(rendered, "{error}").is_err() {
         return Vec::new();
     }
@@ -243,6 +264,33 @@ fn frames(error: &JsError, positions: &dyn Positions) -> Vec<Frame> {
         .into_iter()
         .filter_map(|frame| parse_frame(frame, positions));
     frames.take(FRAMES_MAX).collect()
+}
+
+/// Whether the interpreter's rendering of a thrown value comes to an end soon: it has no bounds of its own.
+fn is_renderable(thrown: &JsValue, depth: usize, context: &mut Context) -> bool {
+    let Some(object) = thrown.as_object() else {
+        return true;
+    };
+    if object.is_callable() || value::is_proxy(&object) {
+        return true;
+    }
+    if value::is_error(&object) {
+        let plain = |name: &str| {
+            let value = value::data(&object, &JsString::from(name).into());
+            value.is_none_or(|value| !value.is_object())
+        };
+        return plain("name") && plain("message");
+    }
+    let collection = object.is::<OrdinaryObject>() || object.is_array();
+    if depth == 0 || !collection || value::array_length(&object) > RENDERED_ITEMS_MAX as u64 {
+        return false;
+    }
+    let keys = value::own_keys(&object, context);
+    keys.len() <= RENDERED_ITEMS_MAX
+        && keys.iter().all(|key| {
+            let item = value::own_data(&object, key);
+            item.is_none_or(|item| is_renderable(&item, depth - 1, context))
+        })
 }
 
 /// `function (path:line:column)`; `None` for native code.

@@ -7,6 +7,7 @@ use std::time::Duration;
 use tokio::runtime::Handle;
 use tokio::sync::watch;
 
+use super::SCRIPT_TARGET;
 use super::lane::{Bell, Job, Lane, Overloaded, Route};
 use super::thread::Thread;
 use super::watchdog::{THREAD_STACK_BYTES, Watchdog};
@@ -185,7 +186,7 @@ impl Host {
     /// waits in the lanes is for the new one. Too many abandoned threads end all scripting.
     pub(super) fn replace(&self, epoch: u64) {
         let next = if epoch >= self.inner.options.abandoned_max {
-            tracing::error!("scripts got stuck too often; they are off until the server restarts");
+            tracing::error!(target: SCRIPT_TARGET, "scripts got stuck too often; they are off until the server restarts");
             u64::MAX
         } else {
             epoch + 1
@@ -201,6 +202,7 @@ impl Host {
             return;
         }
         tracing::error!(
+            target: SCRIPT_TARGET,
             "a script does not end; the script thread starts anew, the state of modules is lost"
         );
         if next != u64::MAX

@@ -39,7 +39,7 @@ const DECORATORS: &str = "var babelHelpers = { \
 
 /// JavaScript that is ready to run.
 #[derive(Debug)]
-pub struct Code {
+pub(super) struct Code {
     pub text: String,
     /// `None` if positions in `text` are those of the source.
     pub map: Option<LineMap>,
@@ -105,7 +105,7 @@ impl LineMap {
 /// # Errors
 /// TypeScript that does not parse, `import` and `export`, a source too large or nested too deeply. Errors of plain
 /// JavaScript are left to the interpreter.
-pub fn to_javascript(path: &str, source: &str) -> Result<Code, SyntaxError> {
+pub(super) fn to_javascript(path: &str, source: &str) -> Result<Code, SyntaxError> {
     check_size(source)?;
     if Path::new(path)
         .extension()

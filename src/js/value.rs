@@ -5,7 +5,8 @@
 
 use boa_engine::builtins::error::Error;
 use boa_engine::builtins::function::OrdinaryFunction;
-use boa_engine::object::builtins::{JsDate, JsProxy};
+use boa_engine::builtins::typed_array::TypedArray;
+use boa_engine::object::builtins::{JsDate, JsProxy, JsTypedArray};
 use boa_engine::property::{PropertyDescriptor, PropertyKey};
 use boa_engine::{Context, JsObject, JsString, JsValue, JsVariant, js_string};
 use serde_json::{Map, Number, Value};
@@ -52,9 +53,9 @@ pub(super) fn class_name(object: &JsObject) -> Option<String> {
     text(&constructor.as_object()?, "name").filter(|name| !name.is_empty())
 }
 
-/// The keys of an object's own properties; none of a proxy.
+/// The keys of an object's own properties; none of a proxy, nor of a typed array, whose elements are its keys.
 pub(super) fn own_keys(object: &JsObject, context: &mut Context) -> Vec<PropertyKey> {
-    if is_proxy(object) {
+    if is_proxy(object) || object.is::<TypedArray>() {
         return Vec::new();
     }
     object.own_property_keys(context).unwrap_or_default()
@@ -141,6 +142,8 @@ impl JsonReader {
         self.above.push(object.clone());
         let read = if object.is_array() {
             self.read_array(object, context)
+        } else if let Ok(array) = JsTypedArray::from_object(object.clone()) {
+            self.read_typed_array(&array, context)
         } else if let Some(json) = host_json(object, context) {
             self.read(&json, context).unwrap_or_default()
         } else {
@@ -163,6 +166,15 @@ impl JsonReader {
             items.push(self.read(&item, context).unwrap_or_default());
         }
         Value::Array(items)
+    }
+
+    fn read_typed_array(&mut self, array: &JsTypedArray, context: &mut Context) -> Value {
+        let length = array.length(context).unwrap_or_default().min(self.left);
+        let items = (0..length).map(|index| {
+            let item = array.at(index as i64, context).unwrap_or_default();
+            self.read(&item, context).unwrap_or_default()
+        });
+        Value::Array(items.collect())
     }
 
     fn read_properties(&mut self, object: &JsObject, context: &mut Context) -> Value {

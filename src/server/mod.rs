@@ -17,15 +17,18 @@ use anyhow::Context as _;
 use tokio_util::sync::CancellationToken;
 
 use self::activity::RequestLog;
+use crate::api::openapi::Documents;
 use crate::api::realtime::{Clients, Dispatcher};
 use crate::base::clock::Clock;
 use crate::blob::{Storage, Thumbs};
-use crate::bus::{Bus, BusOptions};
+use crate::bus::{Bus, BusOptions, LogLimits, QueueLimits};
 use crate::config::Config;
+use crate::engine::events::EventKind;
 use crate::engine::{Engine, EngineOptions};
-use crate::hooks::{Gate, HookOptions, Scripts};
+use crate::hooks::{Gate, HookOptions, HookParts, Scripts};
 use crate::http::middleware::{Cors, Edge, EdgeOptions};
 use crate::http::rate::RateLimits;
+use crate::live::{Live, LiveOptions, StreamLimits};
 use crate::outbound;
 use crate::store::{Store, StoreOptions, migrations};
 
@@ -41,6 +44,7 @@ pub struct Running {
     pub addr: SocketAddr,
     pub engine: Engine,
     clients: Clients,
+    pub live: Live,
     scripts: Scripts,
     stop: CancellationToken,
     log_task: tokio::task::JoinHandle<()>,
@@ -51,7 +55,21 @@ pub struct Running {
 impl Running {
     /// Stops accepting, lets open requests end for a moment, and closes the database.
     pub async fn stop(self) {
+        self.end(false).await;
+    }
+
+    /// As [`Running::stop`], to be started again.
+    pub(super) async fn pause(self) {
+        self.end(true).await;
+    }
+
+    async fn end(self, is_restart: bool) {
+        let slots = [("is_restart", is_restart.into())];
+        if let Err(error) = self.engine.announce(EventKind::Terminate, &slots).await {
+            tracing::warn!(%error, "a handler of the server's end failed");
+        }
         self.clients.end();
+        self.live.end();
         self.handle.stop(true).await;
         let _ = self.task.await;
         if !self.engine.mailer().drain(MAILS).await {
@@ -90,7 +108,14 @@ pub async fn open(config: &Config) -> anyhow::Result<Engine> {
     Engine::open(EngineOptions {
         store,
         files,
-        bus: Bus::new(BusOptions::default()),
+        bus: Bus::new(BusOptions {
+            queue: QueueLimits {
+                items_max: config.stream_queue,
+                ..QueueLimits::default()
+            },
+            linger: config.topic_log_age,
+            ..BusOptions::default()
+        }),
         mails: config.dir.join("mails"),
         clock: Clock::system(),
         encryption_key: config.encryption_key.clone(),
@@ -110,17 +135,25 @@ pub async fn start(config: &Config, listener: TcpListener) -> anyhow::Result<Run
     let addr = listener.local_addr()?;
     let clients = Clients::default();
     engine.register_hook(Arc::new(Dispatcher::start(engine.clone(), clients.clone())));
+    let live = open_live(config, &engine);
+    let stop = CancellationToken::new();
+    let scripts = open_scripts(config, &engine, &live, stop.clone()).await?;
+    scripts.migrate_up().await?;
+    scripts.load().await;
     let shared = routes::Shared {
         engine: Data::new(engine.clone()),
         clients: Data::new(clients.clone()),
+        live: Data::new(live.clone()),
+        scripts: Data::new(scripts.clone()),
+        documents: Data::new(documents()),
         limits: Data::new(RateLimits::default()),
         thumbs: Data::new(Thumbs::new(engine.files().clone())),
         public: routes::Public::of(config),
     };
-    let stop = CancellationToken::new();
-    let scripts = Scripts::start(&engine, hook_options(config, &engine).await?, stop.clone())
+    engine
+        .announce(EventKind::Bootstrap, &[])
         .await
-        .context("no thread for hook scripts")?;
+        .context("a handler keeps the server from starting")?;
     sweep(engine.bus().clone(), stop.clone());
     let (log, log_task) = RequestLog::start(engine.clone(), stop.clone());
     tokio::spawn(
@@ -150,10 +183,15 @@ pub async fn start(config: &Config, listener: TcpListener) -> anyhow::Result<Run
     .listen(listener)?
     .run();
     let handle = server.handle();
+    engine
+        .announce(EventKind::Serve, &[])
+        .await
+        .context("a handler keeps the server from serving")?;
     Ok(Running {
         addr,
         engine,
         clients,
+        live,
         scripts,
         stop,
         log_task,
@@ -162,12 +200,50 @@ pub async fn start(config: &Config, listener: TcpListener) -> anyhow::Result<Run
     })
 }
 
-async fn hook_options(config: &Config, engine: &Engine) -> anyhow::Result<HookOptions> {
+fn live_options(config: &Config) -> LiveOptions {
+    LiveOptions {
+        log: LogLimits {
+            events_max: config.topic_log_events,
+            age_max: config.topic_log_age,
+            ..LogLimits::default()
+        },
+        streams: StreamLimits {
+            all_max: config.streams_max,
+            per_client_max: config.streams_per_client_max,
+        },
+    }
+}
+
+/// Starts live events for an engine.
+#[must_use]
+pub fn open_live(config: &Config, engine: &Engine) -> Live {
+    Live::start(engine, live_options(config))
+}
+
+/// The descriptions of the rooms beside the API.
+#[must_use]
+pub fn documents() -> Documents {
+    Documents(vec![
+        crate::live::description(),
+        crate::hooks::description(),
+    ])
+}
+
+/// Starts the script thread of an engine; no script runs yet.
+///
+/// # Errors
+/// When the system has no thread for scripts.
+pub async fn open_scripts(
+    config: &Config,
+    engine: &Engine,
+    live: &Live,
+    stop: CancellationToken,
+) -> anyhow::Result<Scripts> {
     let mut conn = engine.store().read().await?;
     let allowed = config.http_allow_private.iter().map(String::as_str);
     let allowed = outbound::Allowlist::parse(allowed).context("--httpAllowPrivate")?;
-    let hooks = config.hooks.clone();
-    Ok(HookOptions {
+    let hooks = &config.hooks;
+    let options = HookOptions {
         hooks_dir: absolute(&hooks.dir),
         modules_dir: absolute(&hooks.modules_dir),
         migrations_dir: absolute(&hooks.migrations_dir),
@@ -175,8 +251,16 @@ async fn hook_options(config: &Config, engine: &Engine) -> anyhow::Result<HookOp
         growth_bytes_max: hooks.growth_bytes_max,
         allow_os: hooks.allow_os,
         outbound: outbound::Client::new(allowed),
+        automigrate: hooks.automigrate,
+        watch: hooks.watch,
         top_level_only: migrations::was_made_by_pocketbase(&mut conn).await?,
-    })
+    };
+    let parts = HookParts {
+        engine: engine.clone(),
+        live: live.clone(),
+        apis: Vec::new(),
+    };
+    Scripts::open(parts, options, stop).context("no thread for hook scripts")
 }
 
 /// Scripts require files by absolute paths.

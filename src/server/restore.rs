@@ -22,7 +22,7 @@ pub async fn restore(
     listener: &TcpListener,
     incoming: PathBuf,
 ) -> anyhow::Result<Running> {
-    running.stop().await;
+    running.pause().await;
     let dir = config.dir.clone();
     let swapped = spawn_blocking(move || swap::swap(&dir, &incoming)).await?;
     let outgoing = match swapped {

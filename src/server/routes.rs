@@ -1,6 +1,7 @@
 //! Where each path leads: the API, the built-in pages, the public folder.
 
 use std::path::PathBuf;
+use std::sync::Arc;
 
 use actix_files::NamedFile;
 use actix_web::http::Method;
@@ -8,18 +9,25 @@ use actix_web::web::{self, Data, ServiceConfig};
 use actix_web::{HttpRequest, HttpResponse};
 
 use crate::api;
+use crate::api::openapi::Documents;
 use crate::api::realtime::Clients;
 use crate::blob::Thumbs;
 use crate::config::Config;
 use crate::engine::Engine;
+use crate::hooks::{self, Scripts};
 use crate::http::ApiError;
+use crate::http::middleware::Deferred;
 use crate::http::rate::RateLimits;
+use crate::live::{self, Live, OnDemand};
 
 /// What handlers ask for.
 #[derive(Clone)]
 pub(super) struct Shared {
     pub(super) engine: Data<Engine>,
     pub(super) clients: Data<Clients>,
+    pub(super) live: Data<Live>,
+    pub(super) scripts: Data<Scripts>,
+    pub(super) documents: Data<Documents>,
     pub(super) limits: Data<RateLimits>,
     pub(super) thumbs: Data<Thumbs>,
     pub(super) public: Public,
@@ -48,12 +56,19 @@ const INSTALL_PAGE: &str = include_str!("../../static/install.html");
 pub(super) fn mount(app: &mut ServiceConfig, shared: &Shared) {
     app.app_data(shared.engine.clone())
         .app_data(shared.clients.clone())
+        .app_data(shared.live.clone())
+        .app_data(shared.scripts.clone())
+        .app_data(shared.documents.clone())
         .app_data(shared.limits.clone())
         .app_data(shared.thumbs.clone())
         .app_data(Data::new(shared.public.clone()))
         .service(
             web::scope("/api")
+                .wrap(OnDemand::new(Live::clone(&shared.live)))
+                .wrap(Deferred::new(Arc::new(Live::clone(&shared.live))))
                 .configure(api::configure)
+                .configure(live::configure)
+                .configure(hooks::configure)
                 .default_service(web::to(unknown)),
         )
         .route("/_", web::get().to(to_pages))

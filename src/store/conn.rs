@@ -211,6 +211,11 @@ impl Conn {
             .map_err(Error::from_sqlx)
     }
 
+    /// Whether the connection belongs to the writer.
+    pub(super) fn is_writer(&self) -> bool {
+        self.state != State::Automatic
+    }
+
     /// Whether the thread of the connection is gone; nothing can be done with it.
     pub(super) fn is_dead(&self) -> bool {
         self.dead

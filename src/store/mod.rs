@@ -19,6 +19,7 @@ pub mod migrations;
 mod options;
 pub mod params;
 mod pool;
+pub mod raw;
 pub mod records;
 mod rows;
 mod scan;

@@ -40,6 +40,8 @@ pub struct Tx {
     schema_before: Option<Arc<Schema>>,
     after_commit: Vec<AfterCommit>,
     pending: Vec<Pending>,
+    /// Tables were changed by hand; other connections must learn of it.
+    tables_touched: bool,
     depth: u32,
     /// A savepoint was left half-way: nobody knows what of it was done.
     abandoned: bool,
@@ -53,6 +55,7 @@ impl Tx {
             schema_before: None,
             after_commit: Vec::new(),
             pending: Vec::new(),
+            tables_touched: false,
             depth: 0,
             abandoned: false,
         }
@@ -140,6 +143,17 @@ impl Tx {
         self.depth = depth - 1;
         self.abandoned = false;
         result
+    }
+
+    /// Takes notice of tables that a statement has changed.
+    pub(super) async fn tables_touched(&mut self) -> Result<(), Error> {
+        self.tables_touched = true;
+        self.conn.tables_changed().await
+    }
+
+    /// Whether tables were changed by hand since the last time.
+    pub(super) fn take_tables_touched(&mut self) -> bool {
+        std::mem::take(&mut self.tables_touched)
     }
 
     /// Takes what the job left to be awaited.

@@ -319,7 +319,9 @@ impl Worker {
         let aftermath = self.tx.take_aftermath();
         let ended = self.tx.end_job(keep).await;
         let kept = keep && ended.is_ok();
-        group.alone |= kept && job.alone;
+        // Whether the job is kept or not: statements may have been prepared in between.
+        let touched = self.tx.take_tables_touched();
+        group.alone |= touched || kept && job.alone;
         let (actions, result) = match ended {
             Ok(actions) if keep => (actions, Ok(())),
             Ok(_) => (Vec::new(), Ok(())),

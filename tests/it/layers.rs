@@ -31,18 +31,19 @@ const EDGES: &[(&str, &[&str])] = &[
             "base", "filter", "bus", "blob", "model", "store", "engine", "http",
         ],
     ),
+    ("live", &["base", "bus", "model", "store", "engine", "http"]),
     (
         "hooks",
         &[
-            "base", "filter", "bus", "blob", "mail", "js", "outbound", "model", "store", "engine",
-            "http", "api",
+            "base", "filter", "bus", "blob", "mail", "js", "outbound", "template", "model", "store",
+            "engine", "http", "api", "live",
         ],
     ),
     (
         "server",
         &[
             "base", "config", "bus", "blob", "outbound", "model", "store", "engine", "http", "api",
-            "hooks",
+            "live", "hooks",
         ],
     ),
     (
@@ -54,7 +55,6 @@ const EDGES: &[(&str, &[&str])] = &[
             "model",
             "store",
             "engine",
-            "api",
             "server",
         ],
     ),
@@ -64,10 +64,13 @@ const EDGES: &[(&str, &[&str])] = &[
 /// Who alone may use a library; others are everybody's.
 const LIBRARIES: &[(&str, &[&str])] = &[
     ("sqlx", &["store"]),
-    ("actix_web", &["http", "api", "hooks", "server", "cli"]),
+    (
+        "actix_web",
+        &["http", "api", "live", "hooks", "server", "cli"],
+    ),
     ("actix_files", &["server"]),
     ("actix_multipart", &["http"]),
-    ("utoipa", &["api"]),
+    ("utoipa", &["api", "live", "hooks"]),
     ("clap", &["config"]),
     ("dotenvy", &["cli"]),
     ("anyhow", &["cli", "server"]),

@@ -12,6 +12,8 @@
 mod api;
 mod cli;
 mod engine;
+mod hooks;
 mod layers;
+mod live;
 mod store;
 mod support;

@@ -8,6 +8,7 @@ use crate::site::Site;
 mod accounts;
 pub(crate) mod fan_out;
 mod records;
+mod scripts;
 pub(crate) mod startup;
 
 /// Writes the n-th request of a workload into the buffer.
@@ -42,6 +43,7 @@ pub(crate) fn all() -> Vec<Workload> {
         what: "realtime events to the subscribers of a collection, delivered events counted",
         kind: Kind::FanOut,
     });
+    all.extend(scripts::all());
     all.extend(records::writes());
     all
 }

@@ -1,8 +1,9 @@
 //! The requests of a batch as they are sent: reading them, checking them, and what each is about.
 
-use serde_json::{Map, Value as Json};
+use serde_json::{Map, Value as Json, json};
 
 use crate::engine::batch::BatchAction;
+use crate::engine::events::{Event, Slot, Slots};
 use crate::http::ApiError;
 use crate::http::body::{BodyData, UploadedFile};
 use crate::model::{FieldError, FieldErrors};
@@ -58,6 +59,38 @@ pub(super) fn entries(mut body: BodyData) -> Result<Vec<Entry>, ApiError> {
         }
     }
     Ok(entries)
+}
+
+/// The slot `batch`. Files are not in it: they stay with the request at their place.
+impl Slots for Vec<Entry> {
+    fn put(&mut self, event: &mut Event) {
+        let batch = self.iter().map(|entry| {
+            let headers = entry.headers.iter();
+            let headers = headers.map(|(name, value)| (name.clone(), Json::from(value.as_str())));
+            json!({
+                "method": entry.method,
+                "url": entry.url,
+                "headers": headers.collect::<Map<_, _>>(),
+                "body": entry.body,
+            })
+        });
+        event.set("batch", Slot::Json(batch.collect()));
+    }
+
+    fn take(&mut self, event: &mut Event) {
+        let Some(Slot::Json(Json::Array(batch))) = event.take("batch") else {
+            return;
+        };
+        let files = std::mem::take(self).into_iter();
+        let files = files
+            .map(|entry| entry.files)
+            .chain(std::iter::repeat_with(Vec::new));
+        let changed = batch.into_iter().zip(files).filter_map(|(sent, files)| {
+            let entry = entry(sent).ok()?;
+            Some(Entry { files, ..entry })
+        });
+        *self = changed.collect();
+    }
 }
 
 fn entry(sent: Json) -> Result<Entry, ApiError> {

@@ -12,10 +12,10 @@ use serde_json::{Map, Value as Json, json as value};
 
 use super::encode;
 use super::records::input;
-use super::tap;
+use super::tap::{self, Tap};
 use crate::base::json;
 use crate::engine::batch::{BatchAction, BatchAnswer, BatchError, BatchItem};
-use crate::engine::events::{Outcome, RequestParts};
+use crate::engine::events::{EventKind, Outcome, RequestParts};
 use crate::engine::{Engine, RequestInfo, context};
 use crate::filter::fields::FieldPicker;
 use crate::http::body::{self, BodyData};
@@ -62,27 +62,57 @@ pub(super) async fn write_batch(
         .into_result()
         .map_err(|errors| ApiError::validation("Invalid batch request data.", &errors))?;
     let whole = encode::picker(caller.info.query("fields"))?;
-
+    let kind = EventKind::BatchRequest;
+    let tap = Tap::new(&engine, &request, &caller, kind, None);
     let parts = engine
         .interceptors()
         .is_set()
         .then(|| tap::parts(&request, &caller));
-    // What can be refused without the transaction is refused before it.
-    let mut items = Vec::with_capacity(entries.len());
-    let mut pickers = Vec::with_capacity(entries.len());
-    for (index, entry) in entries.drain(..).enumerate() {
-        let (item, picker) = prepare(&engine, &limits, &caller, parts.as_ref(), entry)
+    let batch = Batch {
+        engine: &engine,
+        limits: &limits,
+        caller: &caller,
+        parts,
+    };
+    tap.run(&mut entries, async |entries: &mut Vec<Entry>| {
+        let (written, pickers) = batch.write(std::mem::take(entries)).await?;
+        answer(&written, &pickers, whole.as_ref())
+    })
+    .await
+}
+
+/// A batch on its way.
+struct Batch<'a> {
+    engine: &'a Engine,
+    limits: &'a RateLimits,
+    caller: &'a Caller,
+    /// What those see who take part in its requests, if anybody may.
+    parts: Option<RequestParts>,
+}
+
+type Written = (Vec<BatchAnswer>, Vec<Option<FieldPicker>>);
+
+impl Batch<'_> {
+    async fn write(&self, entries: Vec<Entry>) -> Result<Written, ApiError> {
+        // What can be refused without the transaction is refused before it.
+        let mut items = Vec::with_capacity(entries.len());
+        let mut pickers = Vec::with_capacity(entries.len());
+        for (index, entry) in entries.into_iter().enumerate() {
+            let (item, picker) = self
+                .prepare(entry)
+                .await
+                .map_err(|error| refused(index, &error))?;
+            items.push(item);
+            pickers.push(picker);
+        }
+        let timeout = positive(self.engine.settings().batch.timeout).unwrap_or(TIMEOUT_S_DEFAULT);
+        let written = self
+            .engine
+            .write_batch(items, Duration::from_secs(timeout))
             .await
-            .map_err(|error| refused(index, &error))?;
-        items.push(item);
-        pickers.push(picker);
+            .map_err(failed)?;
+        Ok((written, pickers))
     }
-    let timeout = positive(settings.batch.timeout).unwrap_or(TIMEOUT_S_DEFAULT);
-    let written = engine
-        .write_batch(items, Duration::from_secs(timeout))
-        .await
-        .map_err(failed)?;
-    answer(&written, &pickers, whole.as_ref())
 }
 
 /// A setting, unless it stands for the default.
@@ -99,71 +129,73 @@ fn unreadable(error: ApiError) -> ApiError {
         .with_cause(error.cause_chain())
 }
 
-async fn prepare(
-    engine: &Engine,
-    limits: &RateLimits,
-    caller: &Caller,
-    parts: Option<&RequestParts>,
-    entry: Entry,
-) -> Result<(BatchItem, Option<FieldPicker>), ApiError> {
-    let Some(Route {
-        action,
-        collection,
-        query,
-    }) = entry.route()
-    else {
-        return Err(ApiError::bad_request("").with_cause("unknown batch request action"));
-    };
-    let collection = engine.collection(collection)?;
-    let query = Query::parse(query);
-    if query.is_malformed() {
-        return Err(ApiError::bad_request("").with_cause("malformed query of a batch request"));
-    }
-    let picker = encode::picker(query.text("fields"))?;
-    let request = RequestInfo {
-        context: context::BATCH,
-        method: entry.method.as_str().into(),
-        query: Arc::new(query_map(&query)),
-        headers: headers(&caller.info, &entry.headers),
-        ..caller.info.clone()
-    };
-    let settings = engine.settings();
-    if settings.rate_limits.enabled && !collection.is_view() {
-        let tag = match &action {
-            BatchAction::Create | BatchAction::Upsert(None) => "create",
-            BatchAction::Update(_) => "update",
-            BatchAction::Delete(_) => "delete",
-            BatchAction::Upsert(Some(id)) => match engine.find_record(&collection, id).await? {
-                Some(_) => "update",
-                None => "create",
-            },
+impl Batch<'_> {
+    async fn prepare(&self, entry: Entry) -> Result<(BatchItem, Option<FieldPicker>), ApiError> {
+        let Batch {
+            engine,
+            limits,
+            caller,
+            parts,
+        } = self;
+        let Some(Route {
+            action,
+            collection,
+            query,
+        }) = entry.route()
+        else {
+            return Err(ApiError::bad_request("").with_cause("unknown batch request action"));
         };
-        let subject = Subject {
-            collection: Some(&collection),
-            tags: &[tag],
-            method: &entry.method,
-            path: entry.path(),
+        let collection = engine.collection(collection)?;
+        let query = Query::parse(query);
+        if query.is_malformed() {
+            return Err(ApiError::bad_request("").with_cause("malformed query of a batch request"));
+        }
+        let picker = encode::picker(query.text("fields"))?;
+        let request = RequestInfo {
+            context: context::BATCH,
+            method: entry.method.as_str().into(),
+            query: Arc::new(query_map(&query)),
+            headers: headers(&caller.info, &entry.headers),
+            ..caller.info.clone()
         };
-        limits.check(&settings, caller, &subject, engine.now().unix())?;
+        let settings = engine.settings();
+        if settings.rate_limits.enabled && !collection.is_view() {
+            let tag = match &action {
+                BatchAction::Create | BatchAction::Upsert(None) => "create",
+                BatchAction::Update(_) => "update",
+                BatchAction::Delete(_) => "delete",
+                BatchAction::Upsert(Some(id)) => match engine.find_record(&collection, id).await? {
+                    Some(_) => "update",
+                    None => "create",
+                },
+            };
+            let subject = Subject {
+                collection: Some(&collection),
+                tags: &[tag],
+                method: &entry.method,
+                path: entry.path(),
+            };
+            limits.check(&settings, caller, &subject, engine.now().unix())?;
+        }
+        let entry_url = entry.url;
+        let submitted = BodyData {
+            fields: entry.body,
+            files: entry.files,
+        };
+        let input = input(submitted, &collection).await?;
+        let parts = parts.as_ref().map(|whole| RequestParts {
+            url: entry_url,
+            ..whole.clone()
+        });
+        let item = BatchItem {
+            action,
+            collection,
+            request,
+            input,
+            parts,
+        };
+        Ok((item, picker))
     }
-    let entry_url = entry.url;
-    let submitted = BodyData {
-        fields: entry.body,
-        files: entry.files,
-    };
-    let input = input(submitted, &collection).await?;
-    let parts = parts.map(|whole| RequestParts {
-        url: entry_url,
-        ..whole.clone()
-    });
-    let item = BatchItem {
-        action,
-        collection,
-        request,
-        input,
-        parts,
-    };
-    Ok((item, picker))
 }
 
 fn query_map(query: &Query<'_>) -> Map<String, Json> {

@@ -55,10 +55,21 @@ struct Session {
 pub(super) struct Audience {
     pub(super) subscription: Subscription,
     pub(super) auth: Option<Arc<Record>>,
-    pub(super) handles: Vec<SubscriberHandle>,
+    pub(super) members: Vec<Member>,
+}
+
+/// A connection that is to hear something.
+#[derive(Clone)]
+pub(super) struct Member {
+    pub(super) client: Arc<str>,
+    pub(super) handle: SubscriberHandle,
 }
 
 impl Client {
+    pub(super) fn id(&self) -> &Arc<str> {
+        &self.id
+    }
+
     pub(super) fn ip(&self) -> &str {
         &self.ip
     }
@@ -214,10 +225,13 @@ impl Clients {
                     .or_insert_with(|| Audience {
                         subscription: group.subscription.clone(),
                         auth,
-                        handles: Vec::new(),
+                        members: Vec::new(),
                     })
-                    .handles
-                    .push(client.handle.clone());
+                    .members
+                    .push(Member {
+                        client: Arc::clone(&client.id),
+                        handle: client.handle.clone(),
+                    });
             }
             audiences.extend(by_identity.into_values());
         }

@@ -8,9 +8,9 @@ use bytes::Bytes;
 use futures_util::future::BoxFuture;
 use tokio::sync::mpsc;
 
-use super::clients::{Audience, Clients};
+use super::clients::{Audience, Clients, Member};
+use super::message::Message;
 use crate::api::encode;
-use crate::bus::SubscriberHandle;
 use crate::engine::events::EventKind;
 use crate::engine::hooks::{Committed, Next, Op, RecordEvent, RecordHook, Stage};
 use crate::engine::{Engine, Enriched, Error, Link, RequestInfo, context};
@@ -37,8 +37,8 @@ enum Work {
 }
 
 struct Prepared {
-    frame: Bytes,
-    handles: Vec<SubscriberHandle>,
+    message: Message,
+    members: Vec<Member>,
 }
 
 impl Dispatcher {
@@ -52,10 +52,10 @@ impl Dispatcher {
             while let Some(work) = work.recv().await {
                 counter.fetch_sub(1, Ordering::Relaxed);
                 match work {
-                    Work::Prepared(messages) => deliver(&engine, &messages),
+                    Work::Prepared(messages) => deliver(&engine, &messages).await,
                     Work::Changed(event, commit) => {
                         match changed(&engine, &listeners, &event, commit).await {
-                            Ok(messages) => deliver(&engine, &messages),
+                            Ok(messages) => deliver(&engine, &messages).await,
                             Err(error) => {
                                 tracing::error!(error = %error, record.id = event.record.id(),
                                     "realtime subscribers miss an event");
@@ -86,9 +86,23 @@ impl Dispatcher {
     }
 }
 
-fn deliver(engine: &Engine, messages: &[Prepared]) {
-    for message in messages {
-        engine.bus().deliver(&message.handles, &message.frame);
+async fn deliver(engine: &Engine, messages: &[Prepared]) {
+    if messages.is_empty() {
+        return;
+    }
+    let kind = EventKind::RealtimeMessageSend;
+    let handlers = engine.interceptors().handlers(kind, None);
+    for Prepared { message, members } in messages {
+        if handlers.is_empty() {
+            let handles = members.iter().map(|member| &member.handle);
+            engine.bus().deliver(handles, &message.frame());
+            continue;
+        }
+        for member in members {
+            if let Some(message) = message.offer(&handlers, &member.client).await {
+                engine.bus().deliver([&member.handle], &message.frame());
+            }
+        }
     }
 }
 
@@ -285,21 +299,9 @@ impl Preparation<'_> {
             return Ok(None);
         }
         let data = self.encode(link, audience, &request).await?;
-        let mut frame = Vec::with_capacity(subscription.name.len() + data.len() + 20);
-        frame.extend_from_slice(b"event:");
-        // A name with a line break would forge fields of the stream.
-        frame.extend(
-            subscription
-                .name
-                .bytes()
-                .filter(|byte| !matches!(byte, b'\r' | b'\n')),
-        );
-        frame.extend_from_slice(b"\ndata:");
-        frame.extend_from_slice(&data);
-        frame.extend_from_slice(b"\n\n");
         Ok(Some(Prepared {
-            frame: frame.into(),
-            handles: audience.handles.clone(),
+            message: Message::new(Arc::clone(&subscription.name), data),
+            members: audience.members.clone(),
         }))
     }
 

@@ -6,15 +6,19 @@
 
 mod clients;
 mod dispatch;
+mod message;
 mod subscription;
 
 use actix_web::web::{Data, Payload, ServiceConfig};
 use actix_web::{HttpRequest, HttpResponse, web};
+use bytes::Bytes;
 use serde_json::{Map, Value as Json};
 use std::time::Duration;
 
+use super::tap::{Carried, Tap};
 use crate::base::id::random_string;
 use crate::engine::Engine;
+use crate::engine::events::EventKind;
 use crate::http::body;
 use crate::http::rate::RateLimits;
 use crate::http::{ApiError, BodyLimit, Caller, json, sse};
@@ -22,6 +26,7 @@ use crate::model::{FieldError, FieldErrors};
 
 pub use clients::Clients;
 pub use dispatch::Dispatcher;
+use message::Message;
 use subscription::Subscription;
 
 /// A connection without events ends after this, as in PocketBase; the SDK reconnects.
@@ -48,13 +53,63 @@ pub(super) async fn connect(
     engine: Data<Engine>,
     clients: Data<Clients>,
     caller: Caller,
+    request: HttpRequest,
 ) -> Result<HttpResponse, ApiError> {
-    let subscriber = engine.bus().subscriber();
     let id = random_string(CLIENT_ID_CHARS);
-    let guard = clients.register(id.clone(), subscriber.handle().clone(), caller.ip);
-    let hello = format!("id:{id}\nevent:PB_CONNECT\ndata:{{\"clientId\":\"{id}\"}}\n\n");
-    let mut write = sse::frames(&id);
-    Ok(sse::respond(
+    let tap = Tap::new(
+        &engine,
+        &request,
+        &caller,
+        EventKind::RealtimeConnectRequest,
+        None,
+    );
+    let mut state = Carried::default();
+    if tap.is_on() {
+        state = state
+            .with("client", id.as_str())
+            .with("idle_timeout_s", IDLE_MAX.as_secs());
+    }
+    tap.run(&mut state, async |state: &mut Carried| {
+        let idle_max = state.value("idle_timeout_s").as_u64();
+        let idle_max = idle_max.map_or(IDLE_MAX, Duration::from_secs);
+        let message = Message::new(
+            "PB_CONNECT".into(),
+            format!("{{\"clientId\":\"{id}\"}}").into(),
+        );
+        let kind = EventKind::RealtimeMessageSend;
+        let handlers = engine.interceptors().handlers(kind, None);
+        let hello = if handlers.is_empty() {
+            Some(message)
+        } else {
+            message.offer(&handlers, &id).await
+        };
+        let hello = hello.map(|message| hello_of(&id, &message));
+        Ok(stream(&engine, &clients, &caller, &id, hello, idle_max))
+    })
+    .await
+}
+
+/// The first lines of a stream.
+fn hello_of(id: &str, message: &Message) -> Bytes {
+    let mut lines = format!("id:{id}\n").into_bytes();
+    lines.extend_from_slice(&message.frame());
+    lines.into()
+}
+
+/// Registers a client and opens its stream.
+fn stream(
+    engine: &Engine,
+    clients: &Clients,
+    caller: &Caller,
+    id: &str,
+    hello: Option<Bytes>,
+    idle_max: Duration,
+) -> HttpResponse {
+    let subscriber = engine.bus().subscriber();
+    let handle = subscriber.handle().clone();
+    let guard = clients.register(id.to_owned(), handle, caller.ip.clone());
+    let mut write = sse::frames(id);
+    sse::respond(
         subscriber,
         sse::SseOptions {
             encode: Box::new(move |item, out| {
@@ -62,13 +117,13 @@ pub(super) async fn connect(
                 let _ = &guard;
                 write(item, out);
             }),
-            first: hello.into(),
-            idle_max: Some(IDLE_MAX),
+            first: hello.unwrap_or_default(),
+            idle_max: Some(idle_max),
             age_max: Some(CONNECTION_MAX),
             keep_alive: None,
             stop: Some(clients.stop().clone()),
         },
-    ))
+    )
 }
 
 /// Replaces the subscriptions of a connected client. The caller's identity becomes the client's.
@@ -76,6 +131,7 @@ pub(super) async fn connect(
     responses((status = 204, description = "Set"), (status = 400, description = "Invalid body"),
         (status = 403, description = "The client belongs to another record"), (status = 404, description = "No such client")))]
 pub(super) async fn set_subscriptions(
+    engine: Data<Engine>,
     clients: Data<Clients>,
     _limits: Data<RateLimits>,
     caller: Caller,
@@ -101,12 +157,32 @@ pub(super) async fn set_subscriptions(
             "The current and the previous request authorization don't match.",
         ));
     }
-    let subscriptions = topics
-        .iter()
-        .map(|text| Subscription::parse(text))
-        .collect();
-    clients.subscribe(&client, caller.auth().cloned(), subscriptions);
-    Ok(json::no_content())
+    let tap = Tap::new(
+        &engine,
+        &request,
+        &caller,
+        EventKind::RealtimeSubscribeRequest,
+        None,
+    );
+    let mut state = Carried::default();
+    if tap.is_on() {
+        state = state
+            .with("client", &**client.id())
+            .with("subscriptions", topics.clone());
+    }
+    tap.run(&mut state, async |state: &mut Carried| {
+        let topics = match state.value("subscriptions") {
+            Json::Array(changed) => changed
+                .iter()
+                .filter_map(|text| text.as_str().map(str::to_owned))
+                .collect(),
+            _ => topics,
+        };
+        let subscriptions = topics.iter().map(|text| Subscription::parse(text));
+        clients.subscribe(&client, caller.auth().cloned(), subscriptions.collect());
+        Ok(json::no_content())
+    })
+    .await
 }
 
 fn parse_form(body: &Map<String, Json>) -> Result<(String, Vec<String>), ApiError> {

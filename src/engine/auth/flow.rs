@@ -20,7 +20,7 @@ const RANDOM_PASSWORD_CHARS: usize = 30;
 pub(super) type Change = Box<dyn FnOnce(&mut Record, &TokenClaims) + Send>;
 
 /// The auth record with this address, compared as the collection's unique index does.
-pub(super) async fn find_by_email(
+pub(in crate::engine) async fn find_by_email(
     conn: &mut Conn,
     collection: &Arc<Collection>,
     email: &str,

@@ -18,6 +18,7 @@ mod verification;
 pub use alert::Origin;
 pub(super) use cache::AuthCache;
 pub use email_change::EmailChange;
+pub(super) use flow::find_by_email;
 pub use otp::{OtpAttempt, OtpSignIn, new_otp};
 pub use password::PasswordSignIn;
 pub use reset::PasswordReset;

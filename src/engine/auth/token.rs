@@ -73,6 +73,46 @@ impl Engine {
         self.sign_token(record, TokenKind::Auth, lifetime_s, extra)
     }
 
+    /// The token of a verification mail.
+    ///
+    /// # Errors
+    /// As [`Engine::sign_token`].
+    pub fn sign_verification_token(&self, record: &Record) -> Result<String, Error> {
+        let claims = claims_of(record);
+        self.sign_token(record, TokenKind::Verification, None, claims)
+    }
+
+    /// The token of a mail for a new password.
+    ///
+    /// # Errors
+    /// As [`Engine::sign_token`].
+    pub fn sign_password_reset_token(&self, record: &Record) -> Result<String, Error> {
+        let claims = claims_of(record);
+        self.sign_token(record, TokenKind::PasswordReset, None, claims)
+    }
+
+    /// The token of a mail that confirms a new address.
+    ///
+    /// # Errors
+    /// As [`Engine::sign_token`].
+    pub fn sign_email_change_token(
+        &self,
+        record: &Record,
+        new_email: &str,
+    ) -> Result<String, Error> {
+        let mut claims = claims_of(record);
+        claims.insert("newEmail".into(), new_email.into());
+        self.sign_token(record, TokenKind::EmailChange, None, claims)
+    }
+
+    /// A token that opens protected files.
+    ///
+    /// # Errors
+    /// As [`Engine::sign_token`].
+    pub fn sign_file_token(&self, record: &Record) -> Result<String, Error> {
+        self.sign_token(record, TokenKind::File, None, TokenClaims::new())
+    }
+
     /// The record that a sign-in token stands for; `None` when it is invalid or expired.
     ///
     /// # Errors
@@ -136,4 +176,11 @@ impl Engine {
             Err(_) => Ok(None),
         }
     }
+}
+
+/// The claims of a token that goes by mail.
+fn claims_of(record: &Record) -> TokenClaims {
+    let mut claims = TokenClaims::new();
+    claims.insert("email".into(), record.text("email").into());
+    claims
 }

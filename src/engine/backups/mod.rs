@@ -12,13 +12,17 @@ use std::sync::{Mutex, PoisonError};
 use tokio::sync::watch;
 use tokio::task::spawn_blocking;
 
+use serde_json::Value as Json;
+
+use super::events::{Event, EventKind, Outcome, Slot, Slots, WITHIN, tapped};
 use super::settings::Settings;
 use super::{Engine, Error, checks};
 use crate::base::date::DateTime;
+use crate::base::within;
 use crate::blob::{Content, Entry, NewBlob, Storage, archive, key};
 use crate::model::{FieldError, FieldErrors, Upload, UploadSource};
 use crate::store::backup::DATABASES;
-use crate::store::{Store, StoreOptions};
+use crate::store::{Store, StoreOptions, Tx};
 
 /// The folder of the archives, in the data directory.
 const FOLDER: &str = "backups";
@@ -80,6 +84,61 @@ impl Drop for Turn {
     }
 }
 
+/// A backup that is made or restored, as those see it who take part.
+struct Archiving {
+    /// Empty: the archive's name is to be made.
+    filename: String,
+    /// Names in the data directory that are left out.
+    exclude: Vec<String>,
+}
+
+impl Archiving {
+    fn new(filename: &str) -> Self {
+        Self {
+            filename: filename.to_owned(),
+            exclude: [FOLDER, TEMPORARY, NOTIFY].map(str::to_owned).to_vec(),
+        }
+    }
+
+    /// Gives nothing when a handler keeps the action from running.
+    async fn run<R, A>(
+        mut self,
+        engine: &Engine,
+        kind: EventKind,
+        action: A,
+    ) -> Result<Option<R>, Error>
+    where
+        A: AsyncFnOnce(&Self) -> Result<R, Error>,
+    {
+        let handlers = engine.interceptors().handlers(kind, None);
+        let event = || Event::new(kind, None);
+        let default = async |work: &mut Self, _: Option<&mut Tx>| action(work).await;
+        let tapped = tapped(&handlers, event, None, &mut self, default).await;
+        Ok(match tapped.result? {
+            Outcome::Done(result) => Some(result),
+            Outcome::Answered(_) | Outcome::Silent => None,
+        })
+    }
+}
+
+impl Slots for Archiving {
+    fn put(&mut self, event: &mut Event) {
+        let exclude = self.exclude.iter().map(String::as_str).collect::<Json>();
+        event.set("filename", Slot::Json(self.filename.as_str().into()));
+        event.set("exclude", Slot::Json(exclude));
+    }
+
+    fn take(&mut self, event: &mut Event) {
+        if let Some(Slot::Json(Json::String(name))) = event.take("filename") {
+            self.filename = name;
+        }
+        if let Some(Slot::Json(Json::Array(names))) = event.take("exclude") {
+            let texts = names.iter().filter_map(Json::as_str);
+            self.exclude = texts.map(str::to_owned).collect();
+        }
+    }
+}
+
 impl Engine {
     /// Whether a backup is being made or restored.
     #[must_use]
@@ -125,15 +184,21 @@ impl Engine {
     pub async fn create_backup(&self, name: &str) -> Result<(), Error> {
         let turn = self.take_turn(name)?;
         self.check_new_name(name).await?;
-        let name = match name {
-            "" => generated_name(&self.settings(), self.now()),
-            name => name.to_owned(),
-        };
-        let task = tokio::spawn(async move {
-            let made = make(&turn.engine, &name).await;
+        let work = Archiving::new(name);
+        let making = async move {
+            let engine = &turn.engine;
+            let made = work.run(engine, EventKind::BackupCreate, async |work| {
+                let name = match work.filename.as_str() {
+                    "" => generated_name(&engine.settings(), engine.now()),
+                    name => name.to_owned(),
+                };
+                make(engine, &name, &work.exclude).await
+            });
+            let made = made.await.map(drop);
             drop(turn);
             made
-        });
+        };
+        let task = tokio::spawn(WITHIN.scope(within::current(), making));
         task.await
             .map_err(|error| Error::internal("the backup ended early", error))?
     }
@@ -235,11 +300,17 @@ impl Engine {
         }
         let name = name.to_owned();
         tokio::spawn(async move {
-            match prepare(&turn.engine, path).await {
-                Ok(folder) => {
+            let engine = &turn.engine;
+            let work = Archiving::new(&name);
+            let prepared = work.run(engine, EventKind::BackupRestore, async |_| {
+                prepare(engine, path).await
+            });
+            match prepared.await {
+                Ok(Some(folder)) => {
                     turn.engine.backups().restore.send_replace(Some(folder));
                     turn.last();
                 }
+                Ok(None) => {}
                 Err(error) => {
                     tracing::error!(error = ?error, backup.name = name, "the backup is not restored");
                 }
@@ -307,7 +378,7 @@ fn temporary(engine: &Engine, prefix: &str) -> io::Result<tempfile::TempDir> {
     tempfile::Builder::new().prefix(prefix).tempdir_in(folder)
 }
 
-async fn make(engine: &Engine, name: &str) -> Result<(), Error> {
+async fn make(engine: &Engine, name: &str, exclude: &[String]) -> Result<(), Error> {
     let failed = |error: io::Error| Error::internal("the backup cannot be written", error);
     let folder = temporary(engine, "rotunda_backup_").map_err(failed)?;
     // The rows come first, and then the files, of which none that a row names goes away meanwhile.
@@ -315,8 +386,8 @@ async fn make(engine: &Engine, name: &str) -> Result<(), Error> {
     engine.store().copy_into(folder.path()).await?;
     let (dir, copies) = (engine.store().dir().to_owned(), folder.path().to_owned());
     let archive = folder.path().join("archive.zip");
-    let target = archive.clone();
-    spawn_blocking(move || pack(&dir, &copies, &target))
+    let (target, exclude) = (archive.clone(), exclude.to_vec());
+    spawn_blocking(move || pack(&dir, &copies, &target, &exclude))
         .await
         .map_err(io::Error::other)
         .flatten()
@@ -326,7 +397,7 @@ async fn make(engine: &Engine, name: &str) -> Result<(), Error> {
 }
 
 /// Packs the copies of the databases and, from the data directory, everything else.
-fn pack(dir: &Path, copies: &Path, target: &Path) -> io::Result<()> {
+fn pack(dir: &Path, copies: &Path, target: &Path, exclude: &[String]) -> io::Result<()> {
     let mut packer = archive::Packer::create(target)?;
     for name in DATABASES {
         packer.add_file(name, &copies.join(name))?;
@@ -339,7 +410,7 @@ fn pack(dir: &Path, copies: &Path, target: &Path) -> io::Result<()> {
         };
         // `data.db-wal` and the like belong to the database.
         let is_database = DATABASES.iter().any(|database| name.starts_with(database));
-        if is_database || swap::stays(&name) || name == NOTIFY {
+        if is_database || swap::stays(&name) || name == NOTIFY || exclude.contains(&name) {
             continue;
         }
         // A link is followed here, such as one from `storage` to another disk.

@@ -73,12 +73,8 @@ impl Engine {
             .write_exclusive(move |tx| {
                 Box::pin(async move {
                     let collection = find(tx, &id_or_name)?;
-                    if collection.is_view() {
-                        return Err(Error::bad_request(
-                            "View collections cannot be truncated since they don't store their own records.",
-                        ));
-                    }
-                    engine.delete_all(tx, &collection).await.map_err(|error| match error {
+                    engine.truncate_in(tx, &collection).await.map_err(|error| match error {
+                        Error::BadRequest(text) if collection.is_view() => Error::BadRequest(text),
                         Error::BadRequest(_) | Error::Validation { .. } => Error::bad_request(
                             "Failed to truncate collection (most likely due to required cascade delete record references).",
                         ),
@@ -89,7 +85,20 @@ impl Engine {
             .await
     }
 
-    async fn delete_all(&self, tx: &mut Tx, collection: &Arc<Collection>) -> Result<(), Error> {
+    /// Deletes all records of a collection one by one inside a transaction, with what cascades from them.
+    ///
+    /// # Errors
+    /// `BadRequest` for views and when a required reference holds a record.
+    pub async fn truncate_in(
+        &self,
+        tx: &mut Tx,
+        collection: &Arc<Collection>,
+    ) -> Result<(), Error> {
+        if collection.is_view() {
+            return Err(Error::bad_request(
+                "View collections cannot be truncated since they don't store their own records.",
+            ));
+        }
         let query = ListQuery {
             collection,
             condition: &Condition::Always,

@@ -25,16 +25,25 @@ pub struct Import {
     pub delete_missing: bool,
 }
 
+impl Import {
+    /// # Errors
+    /// `Validation` when there is nothing to import.
+    pub fn check(&self) -> Result<(), Error> {
+        if self.collections.is_empty() {
+            let errors = FieldErrors::one("collections", blank());
+            return Err(Error::validation(BODY_INVALID, errors));
+        }
+        Ok(())
+    }
+}
+
 impl Engine {
     /// Imports all collections or none. They are validated at the end, so that they may refer to each other.
     ///
     /// # Errors
     /// `Validation`, with all reasons below `collections` or, for a table that is refused, by member.
     pub async fn import_collections(&self, import: Import) -> Result<(), Error> {
-        if import.collections.is_empty() {
-            let errors = FieldErrors::one("collections", blank());
-            return Err(Error::validation(BODY_INVALID, errors));
-        }
+        import.check()?;
         let engine = self.clone();
         self.store()
             .write_exclusive(move |tx| {
@@ -43,7 +52,11 @@ impl Engine {
             .await
     }
 
-    async fn import_in(&self, tx: &mut Tx, import: &Import) -> Result<(), Error> {
+    /// As [`Engine::import_collections`], inside a transaction.
+    ///
+    /// # Errors
+    /// As [`Engine::import_collections`], in the words of who refused.
+    pub async fn import_in(&self, tx: &mut Tx, import: &Import) -> Result<(), Error> {
         let before = Arc::clone(tx.schema());
         let mut drafts = Vec::with_capacity(import.collections.len());
         for body in &import.collections {

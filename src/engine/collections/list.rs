@@ -2,6 +2,9 @@
 
 use std::sync::{Arc, LazyLock};
 
+use serde_json::json;
+
+use crate::engine::events::{Event, Slot, Slots};
 use crate::engine::listing::{self, Table};
 use crate::engine::records::ListParams;
 use crate::engine::{Engine, Error};
@@ -31,6 +34,25 @@ pub struct CollectionPage {
     /// -1 when not counted.
     pub total_pages: i64,
     pub items: Vec<Arc<Collection>>,
+}
+
+impl Slots for CollectionPage {
+    fn put(&mut self, event: &mut Event) {
+        let result = json!({
+            "page": self.page,
+            "perPage": self.per_page,
+            "totalItems": self.total_items,
+            "totalPages": self.total_pages,
+        });
+        event.set("collections", Slot::Collections(self.items.clone()));
+        event.set("result", Slot::Json(result));
+    }
+
+    fn take(&mut self, event: &mut Event) {
+        if let Some(Slot::Collections(collections)) = event.take("collections") {
+            self.items = collections;
+        }
+    }
 }
 
 impl Engine {

@@ -21,6 +21,15 @@ impl Engine {
         &self,
         body: Map<String, Json>,
     ) -> Result<Arc<Collection>, Error> {
+        let draft = Self::draft_collection(&body)?;
+        self.save_collection(draft, None).await
+    }
+
+    /// A new collection from a request body, not checked and not saved.
+    ///
+    /// # Errors
+    /// `BadRequest` for a body that cannot be read.
+    pub fn draft_collection(body: &Map<String, Json>) -> Result<Collection, Error> {
         let is_text =
             |name: &str| matches!(body.get(name), None | Some(Json::Null | Json::String(_)));
         if !is_text("type") || !is_text("name") {
@@ -28,14 +37,52 @@ impl Engine {
                 "Failed to load the collection type data due to invalid formatting.",
             ));
         }
-        let draft = Collection::from_body(&body).map_err(unreadable)?;
+        Collection::from_body(body).map_err(unreadable)
+    }
+
+    /// A stored collection with a request body laid over, not checked and not saved.
+    ///
+    /// # Errors
+    /// `BadRequest` for a body that cannot be read.
+    pub fn draft_collection_change(
+        original: &Collection,
+        body: &Map<String, Json>,
+    ) -> Result<Collection, Error> {
+        let mut draft = original.clone();
+        draft.apply_json(body).map_err(unreadable)?;
+        Ok(draft)
+    }
+
+    /// Saves a collection: a change of `original` as it is by then, or a new one.
+    ///
+    /// # Errors
+    /// `Validation` by member, `BadRequest` when the database refuses a part, or what a hook refused; `NotFound` when the
+    /// original is gone.
+    pub async fn save_collection(
+        &self,
+        draft: Collection,
+        original: Option<Arc<Collection>>,
+    ) -> Result<Arc<Collection>, Error> {
         let engine = self.clone();
         self.store()
             .write_exclusive(move |tx| {
-                Box::pin(async move { engine.save_collection_in(tx, draft, None, true).await })
+                Box::pin(async move {
+                    let verb = if original.is_some() {
+                        "update"
+                    } else {
+                        "create"
+                    };
+                    let original = match original {
+                        Some(original) => Some(delete::find(tx, &original.id)?),
+                        None => None,
+                    };
+                    engine
+                        .save_collection_in(tx, draft, original, true)
+                        .await
+                        .map_err(|error| in_words(error, verb))
+                })
             })
             .await
-            .map_err(|error: Error| in_words(error, "create"))
     }
 
     /// Changes a collection by a request body; what the body leaves out stays.
@@ -53,8 +100,7 @@ impl Engine {
             .write_exclusive(move |tx| {
                 Box::pin(async move {
                     let original = delete::find(tx, &id_or_name)?;
-                    let mut draft = Collection::clone(&original);
-                    draft.apply_json(&body).map_err(unreadable)?;
+                    let draft = Self::draft_collection_change(&original, &body)?;
                     engine
                         .save_collection_in(tx, draft, Some(original), true)
                         .await
@@ -284,10 +330,7 @@ async fn rename_in_settings(
     let mut settings = Settings::clone(&event.engine.settings());
     if settings.rename_collection(&original.name, &event.collection.name) {
         settings.save(&event.engine, event.tx).await?;
-        let engine = event.engine.clone();
-        event
-            .tx
-            .on_commit(Box::new(move || engine.set_settings(settings)));
+        event.engine.publish_settings(event.tx, settings);
     }
     Ok(())
 }

@@ -2,8 +2,10 @@
 
 use std::sync::Arc;
 
-use super::{Answer, Event, Handler, run};
-use crate::engine::Error;
+use serde_json::Value as Json;
+
+use super::{Answer, Event, EventKind, Handler, Slot, run};
+use crate::engine::{Engine, Error};
 use crate::store::Tx;
 
 /// What an event carries, as the place that fires it keeps it.
@@ -96,5 +98,28 @@ where
     Tapped {
         headers: event.response_headers,
         result,
+    }
+}
+
+impl Engine {
+    /// Tells those who listen of something that has no default action of the engine's own, such as the server's start.
+    ///
+    /// # Errors
+    /// What a handler left with.
+    pub async fn announce(
+        &self,
+        kind: EventKind,
+        slots: &[(&'static str, Json)],
+    ) -> Result<(), Error> {
+        let handlers = self.interceptors().handlers(kind, None);
+        if handlers.is_empty() {
+            return Ok(());
+        }
+        let mut event = Event::new(kind, None);
+        for (name, value) in slots {
+            event.set(name, Slot::Json(value.clone()));
+        }
+        let nothing = async |_: &mut Event, _: Option<&mut Tx>| Ok(());
+        run(&handlers, event, None, nothing).await.1
     }
 }

@@ -9,7 +9,7 @@ use super::save::{check_relations, prepare_create, prepare_update};
 use super::write::Input;
 use crate::base::id;
 use crate::engine::events::{Event, Slot, Slots};
-use crate::engine::{Engine, Error, Link, RequestInfo};
+use crate::engine::{Engine, Error, Hooks, Link, RequestInfo};
 use crate::model::{Collection, FieldError, FieldErrors, Record, Value};
 use crate::store::records;
 use crate::store::search::Condition;
@@ -99,7 +99,12 @@ impl Engine {
         input: Input,
     ) -> Result<Draft, Error> {
         let schema = link.schema(self);
-        let mut draft = apply(Record::new(Arc::clone(collection)), request, input);
+        let mut draft = apply(
+            &self.hooks(),
+            Record::new(Arc::clone(collection)),
+            request,
+            input,
+        );
         if draft.access == Access::Superuser {
             return Ok(draft);
         }
@@ -155,7 +160,7 @@ impl Engine {
         let schema = link.schema(self);
         let collection = Arc::clone(found.collection());
         let kept = keep.then(|| (input.clone(), found.values().to_vec()));
-        let mut draft = apply(found, request, input);
+        let mut draft = apply(&self.hooks(), found, request, input);
         draft.basis = kept.map(|(input, stored)| Basis {
             request: request.clone(),
             input,
@@ -369,7 +374,7 @@ impl Draft {
 }
 
 /// Puts the input into a record, leaving out what the caller may not set.
-fn apply(mut record: Record, request: &RequestInfo, input: Input) -> Draft {
+fn apply(hooks: &Hooks, mut record: Record, request: &RequestInfo, input: Input) -> Draft {
     let collection = Arc::clone(record.collection());
     let Input { mut body, uploads } = input;
     for (key, upload) in &uploads {
@@ -388,7 +393,8 @@ fn apply(mut record: Record, request: &RequestInfo, input: Input) -> Draft {
     if !request.is_superuser() {
         body.retain(|key, _| {
             collection.field_of_key(key).is_none_or(|field| {
-                !field.hidden || (collection.is_auth() && field.name == "password")
+                (!field.hidden || (collection.is_auth() && field.name == "password"))
+                    && hooks.let_set(&collection, &field.name)
             })
         });
     }

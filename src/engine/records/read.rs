@@ -171,6 +171,85 @@ impl Engine {
         Ok(())
     }
 
+    /// A page of records on behalf of a module: no access rules. The filter may speak of `request`. Also the number of
+    /// all that fit.
+    ///
+    /// # Errors
+    /// `BadRequest` for a filter or sort that does not compile.
+    pub async fn list_unruled(
+        &self,
+        collection: &Arc<Collection>,
+        params: &ListParams,
+        request: Option<&RequestInfo>,
+    ) -> Result<(Vec<Record>, u64), Error> {
+        let values = request.map(|request| request.values(self));
+        let schema = self.schema();
+        let keys = sort_keys(&params.sort)?;
+        let part = Part {
+            text: &params.filter,
+            allow_hidden: true,
+        };
+        let scope = Scope {
+            schema: &schema,
+            collection,
+            request: values.as_ref(),
+            allow_hidden: true,
+        };
+        let parts: &[Part<'_>] = if params.filter.is_empty() {
+            &[]
+        } else {
+            &[part]
+        };
+        let (condition, sort) = self.compiler().compile_list(parts, &keys, &scope)?;
+        let per_page = params.per_page.clamp(1, 1000);
+        let query = ListQuery {
+            collection,
+            condition: &condition,
+            sort: &sort,
+            limit: per_page,
+            offset: (params.page.max(1) - 1).saturating_mul(per_page),
+        };
+        let mut conn = self.read().await?;
+        Ok(records::list_and_count(&mut conn, &query).await?)
+    }
+
+    /// Records on behalf of a script: no access rules. `texts` are the filter and the sort, `range` the most records to
+    /// give and how many to skip.
+    ///
+    /// # Errors
+    /// `BadRequest` for a filter or sort that does not compile.
+    pub async fn select_unruled(
+        &self,
+        link: &mut Link<'_>,
+        collection: &Arc<Collection>,
+        texts: (&str, &str),
+        range: (u64, u64),
+    ) -> Result<Vec<Record>, Error> {
+        let schema = link.schema(self);
+        let keys = sort_keys(texts.1)?;
+        let part = Part {
+            text: texts.0,
+            allow_hidden: true,
+        };
+        let scope = Scope {
+            schema: &schema,
+            collection,
+            request: None,
+            allow_hidden: true,
+        };
+        let parts: &[Part<'_>] = if texts.0.is_empty() { &[] } else { &[part] };
+        let (condition, sort) = self.compiler().compile_list(parts, &keys, &scope)?;
+        let query = ListQuery {
+            collection,
+            condition: &condition,
+            sort: &sort,
+            limit: range.0,
+            offset: range.1,
+        };
+        let mut conn = link.conn().await?;
+        Ok(records::list(&mut conn, &query).await?)
+    }
+
     /// One record that the view rule lets the caller see, not enriched yet.
     ///
     /// # Errors

@@ -8,8 +8,9 @@ use std::sync::Arc;
 
 use super::cascade;
 use crate::base::date::DateTime;
+use crate::engine::files::StoredUploads;
 use crate::engine::hooks::{
-    Committed, Failed, Hooks, Op, ROLLED_BACK, RecordEvent, RecordHook, Stage, in_turn,
+    Committed, Failed, Hooks, Op, Prepared, ROLLED_BACK, RecordEvent, RecordHook, Stage, in_turn,
 };
 use crate::engine::{Engine, Error, RequestInfo};
 use crate::model::{FieldError, FieldErrors, Record, Schema, Value};
@@ -19,7 +20,8 @@ use crate::store::{self, Conn, Tx, records};
 pub(in crate::engine) type Hashes = HashMap<String, (String, String)>;
 
 impl Engine {
-    /// Saves a record through hooks and validation, without access rules.
+    /// Saves a record through hooks and validation, without access rules. Its uploads must be stored, and `hashes` be
+    /// those of its plain passwords.
     ///
     /// # Errors
     /// `Validation` by field, or what a hook refused.
@@ -31,28 +33,117 @@ impl Engine {
         request: Option<RequestInfo>,
         hashes: Hashes,
     ) -> Result<Record, Error> {
-        let mut record = record;
+        self.save_prepared(tx, op, record, request, hashes, true)
+            .await
+    }
+
+    async fn save_prepared(
+        &self,
+        tx: &mut Tx,
+        op: Op,
+        mut record: Record,
+        request: Option<RequestInfo>,
+        hashes: Hashes,
+        validate: bool,
+    ) -> Result<Record, Error> {
         for (field, (plain, hash)) in hashes {
             record.set_password_hash(&field, &plain, hash);
         }
-        self.run(tx, op, record, request, true).await
+        let prepared = Prepared::of(&record);
+        self.run_prepared(tx, op, record, request, validate, prepared)
+            .await
     }
 
     /// Saves a new or changed record on behalf of a module or script: no access rules, everything else.
     ///
+    /// Passwords are hashed and files stored while the transaction is open; outside of one, [`Engine::save_record`] does
+    /// better.
+    ///
     /// # Errors
-    /// As [`Engine::save_in`].
-    pub async fn save(&self, tx: &mut Tx, mut record: Record) -> Result<Record, Error> {
+    /// As [`Engine::save_record`].
+    pub async fn save(&self, tx: &mut Tx, record: Record) -> Result<Record, Error> {
+        self.save_with(tx, record, true).await
+    }
+
+    /// As [`Engine::save`], without validation when `validate` is off.
+    ///
+    /// # Errors
+    /// As [`Engine::save_record`].
+    pub async fn save_with(
+        &self,
+        tx: &mut Tx,
+        mut record: Record,
+        validate: bool,
+    ) -> Result<Record, Error> {
+        let op = self.prepare(&mut record, validate)?;
+        let hashes = self.hash_passwords(&record).await?;
+        StoredUploads::put(self, &record).await?.settle_with(tx);
+        self.save_prepared(tx, op, record, None, hashes, validate)
+            .await
+    }
+
+    /// Saves a new or changed record in a transaction of its own on behalf of a module or script: no access rules,
+    /// everything else; without validation when `validate` is off.
+    ///
+    /// # Errors
+    /// `Validation` by field, or what a hook refused.
+    pub async fn save_record(&self, mut record: Record, validate: bool) -> Result<Record, Error> {
+        let op = self.prepare(&mut record, validate)?;
+        let hashes = self.hash_passwords(&record).await?;
+        let stored = StoredUploads::put(self, &record).await?;
+        let engine = self.clone();
+        self.store()
+            .write(move |tx| {
+                Box::pin(async move {
+                    stored.settle_with(tx);
+                    engine
+                        .save_prepared(tx, op, record, None, hashes, validate)
+                        .await
+                })
+            })
+            .await
+    }
+
+    fn prepare(&self, record: &mut Record, validate: bool) -> Result<Op, Error> {
+        if record.collection().is_view() {
+            return Err(Error::bad_request("Unsupported collection type."));
+        }
         let op = if record.is_new() {
-            prepare_create(&mut record, self.now());
+            prepare_create(record, self.now());
             Op::Create
         } else {
-            prepare_update(&mut record, self.now());
+            prepare_update(record, self.now());
             Op::Update
         };
-        record.validate()?;
-        let hashes = self.hash_passwords(&record).await?;
-        self.save_in(tx, op, record, None, hashes).await
+        if validate {
+            record.validate()?;
+        }
+        Ok(op)
+    }
+
+    /// Deletes a record with what cascades from it in a transaction of its own, without access rules.
+    ///
+    /// # Errors
+    /// `BadRequest` when a required reference holds it, or what a hook refused.
+    pub async fn delete_stored(&self, record: Record) -> Result<(), Error> {
+        let engine = self.clone();
+        self.store()
+            .write(move |tx| Box::pin(async move { engine.delete_in(tx, record, None).await }))
+            .await
+    }
+
+    /// Saves fields that are no edit of the record, such as when its owner was last seen: no hooks, no validation, and
+    /// the dates that follow an update stay.
+    ///
+    /// # Errors
+    /// Those of the database.
+    pub async fn save_quietly(&self, tx: &mut Tx, record: Record) -> Result<(), Error> {
+        records::update(tx, &record).await?;
+        if record.collection().is_auth() {
+            let engine = self.clone();
+            tx.on_commit(Box::new(move || engine.auth_cache().forget(&record)));
+        }
+        Ok(())
     }
 
     /// Deletes a record with what cascades from it, without access rules.
@@ -78,6 +169,20 @@ impl Engine {
         request: Option<RequestInfo>,
         validate: bool,
     ) -> Result<Record, Error> {
+        let prepared = Prepared::default();
+        self.run_prepared(tx, op, record, request, validate, prepared)
+            .await
+    }
+
+    async fn run_prepared(
+        &self,
+        tx: &mut Tx,
+        op: Op,
+        record: Record,
+        request: Option<RequestInfo>,
+        validate: bool,
+        prepared: Prepared,
+    ) -> Result<Record, Error> {
         let hooks = self.hooks();
         let handlers = hooks.of(record.collection());
         let followers = Hooks::followers(&handlers, record.collection());
@@ -92,6 +197,7 @@ impl Engine {
             record,
             request,
             validate,
+            prepared,
         };
         let ended = Hooks::run(&handlers, Stage::Write, &mut event).await;
         let RecordEvent {
@@ -281,7 +387,34 @@ async fn execute(event: &mut RecordEvent<'_>) -> Result<(), Error> {
     }
 }
 
+/// Hashes passwords and stores files that handlers have added.
+async fn finish_preparing(event: &mut RecordEvent<'_>) -> Result<(), Error> {
+    let RecordEvent {
+        engine,
+        tx,
+        record,
+        prepared,
+        ..
+    } = event;
+    let is_new = |(field, plain): &(&str, &str)| !prepared.has_hashed(field, plain);
+    if record.plain_passwords().any(|password| is_new(&password)) {
+        for (field, (plain, hash)) in engine.hash_passwords(record).await? {
+            if !prepared.has_hashed(&field, &plain) {
+                record.set_password_hash(&field, &plain, hash);
+            }
+        }
+    }
+    let mut uploads = record.uploads.iter();
+    if uploads.any(|upload| !prepared.stored.contains(&upload.name)) {
+        StoredUploads::put_but(engine, record, &prepared.stored)
+            .await?
+            .settle_with(tx);
+    }
+    Ok(())
+}
+
 async fn write_row(event: &mut RecordEvent<'_>) -> Result<(), Error> {
+    finish_preparing(event).await?;
     let collection = Arc::clone(event.record.collection());
     if collection.is_auth() {
         auth_invariants(event).await?;

@@ -13,9 +13,11 @@ use std::sync::Arc;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value as Json};
 
+use super::events::EventKind;
 use super::{Engine, Error};
 use crate::base::cipher;
-use crate::store::{Conn, params};
+use crate::base::code::BODY_UNREADABLE;
+use crate::store::{Conn, Tx, params};
 
 pub use apple::AppleClientSecret;
 pub use probes::{MailProbe, StorageProbe};
@@ -384,29 +386,72 @@ impl Engine {
     /// # Errors
     /// `BadRequest` for members of another type, `Validation` for refused values.
     pub async fn update_settings(&self, patch: Map<String, Json>) -> Result<Arc<Settings>, Error> {
-        const UNREADABLE: &str = "An error occurred while loading the submitted data.";
-        const REFUSED: &str = "An error occurred while saving the new settings.";
         let patch = Json::Object(patch);
         let engine = self.clone();
         // Exclusive, so that of two changes at the same time the second builds on the first.
         self.store()
             .write_exclusive(move |tx| {
                 Box::pin(async move {
-                    let settings = engine
-                        .settings()
-                        .merged(&patch)
-                        .map_err(|_| Error::bad_request(UNREADABLE))?;
-                    settings
-                        .validate()
-                        .into_result()
-                        .map_err(|fields| Error::validation(REFUSED, fields))?;
-                    settings.save(&engine, tx).await?;
-                    let published = settings.clone();
-                    tx.on_commit(Box::new(move || engine.set_settings(published)));
-                    Ok(Arc::new(settings))
+                    let settings = engine.patched_settings(&patch)?;
+                    engine.save_settings(tx, settings).await
                 })
             })
             .await
+    }
+
+    /// The present settings with a partial object laid over, not checked and not saved.
+    ///
+    /// # Errors
+    /// `BadRequest` for members of another type.
+    pub fn patched_settings(&self, patch: &Json) -> Result<Settings, Error> {
+        self.settings()
+            .merged(patch)
+            .map_err(|_| Error::bad_request(BODY_UNREADABLE))
+    }
+
+    /// Puts settings in place of the present ones.
+    ///
+    /// # Errors
+    /// `Validation` for refused values.
+    pub async fn replace_settings(&self, settings: Settings) -> Result<Arc<Settings>, Error> {
+        let engine = self.clone();
+        self.store()
+            .write_exclusive(move |tx| {
+                Box::pin(async move { engine.save_settings(tx, settings).await })
+            })
+            .await
+    }
+
+    /// As [`Engine::replace_settings`], inside a transaction; they apply once it commits.
+    ///
+    /// # Errors
+    /// As [`Engine::replace_settings`].
+    pub async fn save_settings(
+        &self,
+        tx: &mut Tx,
+        settings: Settings,
+    ) -> Result<Arc<Settings>, Error> {
+        settings.validate().into_result().map_err(|fields| {
+            Error::validation("An error occurred while saving the new settings.", fields)
+        })?;
+        settings.save(self, tx).await?;
+        self.publish_settings(tx, settings.clone());
+        Ok(Arc::new(settings))
+    }
+
+    /// Lets saved settings apply once the transaction commits, and tells of it.
+    pub(super) fn publish_settings(&self, tx: &mut Tx, settings: Settings) {
+        let engine = self.clone();
+        tx.on_commit(Box::new(move || engine.set_settings(settings)));
+        let kind = EventKind::SettingsReload;
+        if !self.interceptors().handlers(kind, None).is_empty() {
+            let engine = self.clone();
+            tx.after_commit(Box::pin(async move {
+                if let Err(error) = engine.announce(kind, &[]).await {
+                    tracing::warn!(%error, "a handler of changed settings failed");
+                }
+            }));
+        }
     }
 }
 

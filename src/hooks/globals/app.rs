@@ -11,10 +11,9 @@ use crate::engine::Error;
 use crate::hooks::failure;
 use crate::hooks::operate::{OPERATION_MAX, operate, wait_for};
 use crate::hooks::record::RecordObject;
-use crate::hooks::session::{App, Session, ToHost};
+use crate::hooks::session::{Session, ToHost, serve};
 use crate::hooks::world::{session, world};
 use crate::js::thread::{Current, Thread, Wait};
-use crate::store::Tx;
 use crate::store::records;
 use crate::store::search::Condition;
 
@@ -134,26 +133,4 @@ fn transaction(_: &JsValue, args: &[JsValue], context: &mut Context) -> JsResult
             .with_message("the transaction was lost")
             .into()),
     }
-}
-
-/// Does inside a transaction what its script asks for, until it ends.
-async fn serve(
-    engine: &crate::engine::Engine,
-    tx: &mut Tx,
-    mut inbox: mpsc::UnboundedReceiver<ToHost>,
-) -> Result<(), Error> {
-    while let Some(message) = inbox.recv().await {
-        match message {
-            ToHost::Operate(operation) => {
-                operation(App {
-                    engine,
-                    tx: Some(&mut *tx),
-                })
-                .await;
-            }
-            ToHost::End(result) => return result,
-            _ => {}
-        }
-    }
-    Err(failure::plain("the script ended inside its transaction"))
 }

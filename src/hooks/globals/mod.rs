@@ -5,14 +5,22 @@
 //! What they put into `api` are the globals. All of it is frozen, so that scripts cannot change it for each other.
 
 mod app;
+mod auth;
 pub(super) mod bytes;
+pub(super) mod cron;
+mod data;
 pub(super) mod filesystem;
 mod http;
 mod log;
+pub(super) mod modules;
+mod plain;
+mod pubsub;
 mod registration;
 mod request;
 mod response;
 mod security;
+pub(super) mod storage;
+mod utils;
 
 use std::path::Path;
 use std::rc::Rc;
@@ -24,7 +32,7 @@ use boa_engine::{
     Context, JsNativeError, JsObject, JsResult, JsString, JsValue, NativeFunction, js_string,
 };
 
-use super::world::World;
+use super::world::{World, world};
 use super::{event, record};
 use crate::js::error::ScriptError;
 use crate::js::scope::Scope;
@@ -38,23 +46,31 @@ pub(super) type Natives = &'static [(&'static str, usize, NativeCall)];
 
 /// The files of the prelude in their order: name and text.
 const PRELUDE: &[(&str, &str)] = &[
-    ("prelude/errors.js", include_str!("../prelude/errors.js")),
-    ("prelude/record.js", include_str!("../prelude/record.js")),
-    ("prelude/app.js", include_str!("../prelude/app.js")),
-    ("prelude/readers.js", include_str!("../prelude/readers.js")),
-    ("prelude/values.js", include_str!("../prelude/values.js")),
-    ("prelude/event.js", include_str!("../prelude/event.js")),
-    ("prelude/router.js", include_str!("../prelude/router.js")),
-    ("prelude/files.js", include_str!("../prelude/files.js")),
+    ("internal:errors.js", include_str!("../prelude/errors.js")),
+    ("internal:record.js", include_str!("../prelude/record.js")),
+    ("internal:app.js", include_str!("../prelude/app.js")),
+    ("internal:readers.js", include_str!("../prelude/readers.js")),
+    ("internal:values.js", include_str!("../prelude/values.js")),
+    ("internal:event.js", include_str!("../prelude/event.js")),
+    ("internal:router.js", include_str!("../prelude/router.js")),
+    ("internal:files.js", include_str!("../prelude/files.js")),
     (
-        "prelude/security.js",
+        "internal:security.js",
         include_str!("../prelude/security.js"),
     ),
-    ("prelude/http.js", include_str!("../prelude/http.js")),
+    ("internal:http.js", include_str!("../prelude/http.js")),
     (
-        "prelude/register.js",
+        "internal:register.js",
         include_str!("../prelude/register.js"),
     ),
+    ("internal:log.js", include_str!("../prelude/log.js")),
+    ("internal:data.js", include_str!("../prelude/data.js")),
+    (
+        "internal:services.js",
+        include_str!("../prelude/services.js"),
+    ),
+    // The last one.
+    ("internal:freeze.js", include_str!("../prelude/freeze.js")),
 ];
 
 /// The natives by the name of the object that holds them: `host.<area>.<name>`.
@@ -69,6 +85,13 @@ const AREAS: &[(&str, Natives)] = &[
     ("file", filesystem::NATIVES),
     ("security", security::NATIVES),
     ("http", http::NATIVES),
+    ("data", data::NATIVES),
+    ("pubsub", pubsub::NATIVES),
+    ("modules", modules::NATIVES),
+    ("storage", storage::NATIVES),
+    ("cron", cron::NATIVES),
+    ("auth", auth::NATIVES),
+    ("utils", utils::NATIVES),
 ];
 
 const EVENT: Natives = &[
@@ -162,6 +185,20 @@ impl Shared {
             context.register_global_property(
                 key.clone(),
                 value.clone(),
+                Attribute::WRITABLE | Attribute::CONFIGURABLE,
+            )?;
+        }
+        let global = context.global_object();
+        let hooks = world()?.options.hooks.hooks_dir.clone();
+        let hooks = JsString::from(hooks.to_string_lossy().as_ref());
+        for (name, value) in [
+            ("self", JsValue::from(global.clone())),
+            ("global", global.into()),
+            ("__hooks", hooks.into()),
+        ] {
+            context.register_global_property(
+                JsString::from(name),
+                value,
                 Attribute::WRITABLE | Attribute::CONFIGURABLE,
             )?;
         }

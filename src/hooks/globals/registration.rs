@@ -17,6 +17,7 @@ pub(super) const NATIVES: Natives = &[
     ("uncron", 1, uncron),
     ("topic", 2, topic),
     ("untopic", 1, untopic),
+    ("migrate", 2, crate::hooks::migrations::migrate),
 ];
 
 pub(super) fn function(value: &JsValue) -> JsResult<JsFunction> {

@@ -21,9 +21,10 @@ use tracing::Instrument;
 
 use super::activity::{Activity, ActivityLog};
 use super::cors::Cors;
+use super::deferred::Accepted;
 use super::redact::redact_query;
 use super::request_id::{RequestId, X_REQUEST_ID};
-use crate::http::error::ApiError;
+use crate::http::error::{ApiError, ModuleRoute};
 
 /// The target of access log lines, to be filtered by.
 pub const ACCESS_TARGET: &str = "rotunda::access";
@@ -142,6 +143,9 @@ where
             };
             match outcome {
                 Ok(Ok(response)) => Ok(passage.finish(response)),
+                Ok(Err(error)) if error.as_error::<Accepted>().is_some() => {
+                    Err(passage.finish_accepted(&error))
+                }
                 Ok(Err(error)) => Err(passage.finish_without_request(shaped(&error))),
                 Err(panic) => Err(passage.finish_without_request(panicked(panic.as_ref()))),
             }
@@ -200,6 +204,14 @@ impl Passage {
         let mut response = error.error_response();
         self.add_headers(response.headers_mut(), false);
         InternalError::from_response(error, response).into()
+    }
+
+    /// The answer to a request that is still being handled, and keeps what belongs to it.
+    fn finish_accepted(self, accepted: &Error) -> Error {
+        let mut response = accepted.error_response();
+        self.log(None, response.status(), None);
+        self.add_headers(response.headers_mut(), false);
+        InternalError::from_response("accepted", response).into()
     }
 
     fn add_headers(&self, headers: &mut HeaderMap, framable: bool) {
@@ -286,13 +298,22 @@ fn api_error<B>(response: &HttpResponse<B>) -> Option<&ApiError> {
     response.error()?.as_error::<ApiError>()
 }
 
-/// The error to answer with instead, where the framework has answered in its own way: a refused extractor, an unknown
-/// path, a method the path has not.
-fn reshape<B>(response: &ServiceResponse<B>) -> Option<ApiError> {
-    let response = response.response();
-    if !(response.status().is_client_error() || response.status().is_server_error()) {
+/// The error to answer with instead, where the framework has answered in its own way (a refused extractor, an unknown
+/// path, a method the path has not), or where the route has a shape of its own for errors.
+pub(super) fn reshape<B>(response: &ServiceResponse<B>) -> Option<ApiError> {
+    let status = response.status();
+    if !(status.is_client_error() || status.is_server_error()) {
         return None;
     }
+    if response.request().app_data::<ModuleRoute>().is_none() {
+        return untold(response);
+    }
+    let own = || response.response().error().map(shaped);
+    untold(response).or_else(own).map(ApiError::for_module)
+}
+
+fn untold<B>(response: &ServiceResponse<B>) -> Option<ApiError> {
+    let response = response.response();
     match response.error() {
         Some(error) => error
             .as_error::<ApiError>()
@@ -309,7 +330,7 @@ fn reshape<B>(response: &ServiceResponse<B>) -> Option<ApiError> {
 }
 
 /// An error of any kind in our shape.
-fn shaped(error: &Error) -> ApiError {
+pub(super) fn shaped(error: &Error) -> ApiError {
     let of = error.as_response_error();
     match error.as_error::<ApiError>() {
         Some(ours) => {
@@ -328,7 +349,7 @@ fn shaped(error: &Error) -> ApiError {
 }
 
 /// A panic as an error; its text goes to the log.
-fn panicked(panic: &(dyn Any + Send)) -> ApiError {
+pub(super) fn panicked(panic: &(dyn Any + Send)) -> ApiError {
     let text = panic.downcast_ref::<&str>().copied();
     let text = text.or_else(|| panic.downcast_ref::<String>().map(String::as_str));
     ApiError::internal(format!(

@@ -2,6 +2,7 @@
 
 mod activity;
 mod cors;
+mod deferred;
 mod edge;
 mod redact;
 mod request_id;
@@ -11,6 +12,7 @@ mod tests;
 
 pub use activity::{Activity, ActivityLog, SkipActivityLog};
 pub use cors::Cors;
+pub use deferred::{Deferred, DeferredService, Replies, Reply};
 pub use edge::{ACCESS_TARGET, Edge, EdgeOptions, EdgeService, Framable, method_of, not_found};
 pub use redact::redact_query;
 pub use request_id::RequestId;

@@ -11,5 +11,5 @@ mod position;
 mod tests;
 
 pub use body::{SseBody, SseOptions, respond};
-pub use encode::{Encode, frame, frames, one_topic, several_topics};
+pub use encode::{Encode, Positions, Sees, frame, frames, one_topic, resumable, several_topics};
 pub use position::{parse_positions, print_positions};

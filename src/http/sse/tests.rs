@@ -170,6 +170,29 @@ async fn a_stream_of_several_topics_resumes_by_its_id() {
 }
 
 #[actix_web::test]
+async fn a_reader_sees_what_is_meant_for_it_and_keeps_its_place() {
+    let bus = Bus::default();
+    let subscriber = bus.subscriber();
+    let joined = subscriber.handle().subscribe(&topic("a"), Start::Now);
+    let positions = Positions::one(topic("a"), joined.unwrap().from);
+    let start = positions.id_alone();
+    let options = SseOptions {
+        encode: resumable(positions, Box::new(|event| event.is_for("ann"))),
+        first: start.clone(),
+        ..SseOptions::default()
+    };
+    let mut stream = Stream::open(subscriber, options);
+    assert_eq!(stream.chunk().await.unwrap(), start);
+    for _ in 0..40 {
+        bus.publish(&topic("a"), Message::new("1").for_readers(["bob"]));
+    }
+    let id = bus.publish(&topic("a"), Message::new("2").for_readers(["ann", "bob"]));
+    let (id, boot) = (id.unwrap(), bus.boot());
+    let expected = format!("id:{boot:x}-32\n\nid:{id}\ndata:2\n\n");
+    assert_eq!(stream.chunk().await.unwrap(), expected);
+}
+
+#[actix_web::test]
 async fn a_stream_that_lags_says_so_and_ends() {
     let bus = Bus::new(BusOptions {
         queue: QueueLimits {

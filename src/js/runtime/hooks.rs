@@ -9,7 +9,7 @@ use boa_engine::realm::Realm;
 use boa_engine::{Context, JsNativeError, JsObject, JsResult, JsString};
 
 /// How many bytes one buffer of a script may have.
-const BUFFER_BYTES_MAX: u64 = 128 << 20;
+const BUFFER_BYTES_MAX: u64 = 32 << 20;
 
 /// Who is told of promises that are rejected while nobody handles them.
 pub trait Rejections {

@@ -2,8 +2,12 @@
 //!
 //! Everything here is native, and made anew for each context: a context is made per script and per reload.
 
+mod bounds;
 pub(super) mod console;
+mod crypto;
+mod date;
 mod hooks;
+mod url;
 
 use boa_engine::{Context, JsResult};
 
@@ -15,10 +19,16 @@ pub use hooks::{Hooks, Rejections};
 /// # Errors
 /// A name that is taken already.
 pub fn install(context: &mut Context) -> JsResult<()> {
-    boa_runtime::url::Url::register(None, context)?;
+    url::install(context)?;
     boa_runtime::text::register(None, context)?;
     boa_runtime::base64::register(None, context)?;
     boa_runtime::clone::register(None, context)?;
     boa_runtime::microtask::register(None, context)?;
+    crypto::install(context)?;
+    date::install(context)?;
+    bounds::install(context)?;
     Ok(())
 }
+
+#[cfg(test)]
+mod tests;

@@ -17,7 +17,7 @@ use super::request::{RequestValues, Slot};
 use super::resolve::Resolver;
 use super::tree::{BASE, Column, Compare, Link, Node, Nulls, Program, RowId, Scalar, Source};
 use super::write::Writer;
-use crate::filter::{self, Limits, Op, SortKey};
+use crate::filter::{self, Expr, Limits, Op, SortKey};
 use crate::model::{Collection, Schema};
 use crate::store::Error;
 
@@ -127,6 +127,21 @@ impl Compiler {
         Ok(entry.with_values(scope.request))
     }
 
+    /// Compiles a filter that is a tree already, such as one with values in the place of placeholders. Nothing is kept: the
+    /// next one has other values.
+    ///
+    /// # Errors
+    /// [`Error::Filter`] with the reason.
+    pub fn compile_tree(
+        &self,
+        tree: &Expr,
+        sort: &[SortKey],
+        scope: &Scope<'_>,
+    ) -> Result<(Condition, Sort), Error> {
+        let entry = Entry::of_tree(tree, sort, scope).map_err(Error::Filter)?;
+        Ok(entry.with_values(scope.request))
+    }
+
     fn known(&self, key: &str) -> Option<Arc<Entry>> {
         let mut programs = self.programs.lock().unwrap_or_else(PoisonError::into_inner);
         programs.get(key).cloned()
@@ -169,17 +184,22 @@ fn cache_key(parts: &[Part<'_>], sort: &[SortKey], scope: &Scope<'_>) -> String 
 
 impl Entry {
     fn new(parts: &[Part<'_>], sort: &[SortKey], scope: &Scope<'_>) -> Result<Self, String> {
-        let mut program = Program::default();
-        program.sources.push(Source {
-            name: "r".to_owned(),
-            parent: None,
-            link: Link::Base,
-            collection: Some(Arc::clone(scope.collection)),
-        });
+        let mut program = start(scope);
         for part in parts {
             let node = resolver(&mut program, scope, part.allow_hidden).text(part.text)?;
             program.conditions.push(node);
         }
+        Self::finish(program, sort, scope)
+    }
+
+    fn of_tree(tree: &Expr, sort: &[SortKey], scope: &Scope<'_>) -> Result<Self, String> {
+        let mut program = start(scope);
+        let node = resolver(&mut program, scope, scope.allow_hidden).expression(tree)?;
+        program.conditions.push(node);
+        Self::finish(program, sort, scope)
+    }
+
+    fn finish(mut program: Program, sort: &[SortKey], scope: &Scope<'_>) -> Result<Self, String> {
         for key in sort {
             let term = resolver(&mut program, scope, scope.allow_hidden).sort_term(key)?;
             program.sort.push(term);
@@ -296,6 +316,17 @@ impl Entry {
             needs_stored_row: program.needs_stored_row,
         }
     }
+}
+
+fn start(scope: &Scope<'_>) -> Program {
+    let mut program = Program::default();
+    program.sources.push(Source {
+        name: "r".to_owned(),
+        parent: None,
+        link: Link::Base,
+        collection: Some(Arc::clone(scope.collection)),
+    });
+    program
 }
 
 fn resolver<'a, 'p>(

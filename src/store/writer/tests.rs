@@ -10,6 +10,8 @@ use tokio::sync::oneshot;
 use crate::model::Schema;
 use crate::store::{Error, Sql, Store, StoreOptions};
 
+mod aftermath;
+
 struct Fixture {
     store: Store,
     dir: tempfile::TempDir,

@@ -150,12 +150,13 @@ async fn every_route_is_described() {
     assert!(missing.is_empty(), "not in the description: {missing:#?}");
 }
 
-/// Methods and paths as the files of `src/api` mount them: each path is followed by its methods.
+/// Methods and paths as the files of `src/api` and `src/live` mount them: each path is followed by its methods.
 fn routes() -> Vec<(String, String)> {
     let parts = r#"(?:resource|route)\(\s*"([^"]+)"|web::(get|post|put|patch|delete)\(\)"#;
     let parts = regex::Regex::new(parts).unwrap();
     let mut routes = Vec::new();
-    for source in crate::layers::sources_of("api") {
+    let rooms = ["api", "live"];
+    for source in rooms.into_iter().flat_map(crate::layers::sources_of) {
         let mut path = String::new();
         for part in parts.captures_iter(&source) {
             match (part.get(1), part.get(2)) {

@@ -4,7 +4,7 @@ use std::sync::{Arc, Mutex};
 
 use futures_util::future::BoxFuture;
 use reqwest::Method;
-use rotunda::engine::{Committed, Engine, Error, Next, Op, RecordEvent, RecordHook, Stage};
+use rotunda::engine::{Committed, Engine, Error, Failed, Next, Op, RecordEvent, RecordHook, Stage};
 use rotunda::model::{Collection, Record};
 use serde_json::{Value, json};
 
@@ -254,4 +254,132 @@ async fn commits_are_told_in_their_order() {
         told.map(Value::from).collect()
     };
     assert_eq!(Value::Array(told), rows);
+}
+
+/// Hears of writes afterwards, slowly.
+struct Follower {
+    log: Arc<Mutex<Vec<String>>>,
+}
+
+impl Follower {
+    fn later(&self, line: String) -> Option<BoxFuture<'static, ()>> {
+        let log = Arc::clone(&self.log);
+        Some(Box::pin(async move {
+            for _ in 0..50 {
+                tokio::task::yield_now().await;
+            }
+            log.lock().unwrap().push(line);
+        }))
+    }
+}
+
+fn title(record: Option<&Arc<Record>>) -> &str {
+    record.map_or("-", |record| record.text("title"))
+}
+
+impl RecordHook for Follower {
+    fn wants(&self, collection: &Collection) -> bool {
+        collection.name == "posts" || collection.name == "users"
+    }
+
+    fn follows(&self, _: &Collection) -> bool {
+        true
+    }
+
+    fn handle<'a>(
+        &'a self,
+        stage: Stage,
+        event: &'a mut RecordEvent<'_>,
+        next: Next<'a>,
+    ) -> BoxFuture<'a, Result<(), Error>> {
+        if stage == Stage::Execute && event.record.text("name") == "locksmith" {
+            event.record.set_password("password", "from-a-hook");
+        }
+        next.run(event)
+    }
+
+    fn after_success(&self, _: &Engine, event: &Committed) -> Option<BoxFuture<'static, ()>> {
+        let (before, after) = (title(event.original.as_ref()), title(Some(&event.record)));
+        self.later(format!("{} {before} {after}", event.op.as_str()))
+    }
+
+    fn failed(&self, _: &Engine, event: &Failed) -> Option<BoxFuture<'static, ()>> {
+        let (op, title) = (event.op.as_str(), title(Some(&event.record)));
+        self.later(format!("failed {op} {title}: {}", event.error))
+    }
+}
+
+async fn followed() -> (TestApp, Client, Arc<Mutex<Vec<String>>>) {
+    let app = TestApp::new().start().await;
+    let required = json!({"type": "text", "name": "title", "required": true});
+    app.collection(open("posts", [required])).await;
+    let log = Arc::default();
+    let follower = Follower {
+        log: Arc::clone(&log),
+    };
+    app.engine().unwrap().register_hook(Arc::new(follower));
+    let guest = app.guest();
+    (app, guest, log)
+}
+
+#[tokio::test]
+async fn what_follows_a_write_is_over_before_the_answer() {
+    if is_peer() {
+        return;
+    }
+    let (_app, guest, log) = followed().await;
+    let lines = || std::mem::take(&mut *log.lock().unwrap());
+    let id = guest.create_id("posts", json!({"title": "a"})).await;
+    assert_eq!(lines(), ["create - a"]);
+    guest.update("posts", &id, json!({"title": "b"})).await;
+    assert_eq!(lines(), ["update a b"]);
+    guest
+        .try_create("posts", json!({"id": "short"}))
+        .await
+        .expect(400);
+    assert_eq!(lines(), [""; 0], "what is refused before the write is none");
+    let taken = json!({"id": id, "title": "c"});
+    guest.try_create("posts", taken).await.expect(400);
+    let seen = lines();
+    assert!(seen[0].starts_with("failed create c: "), "{seen:?}");
+    guest.delete(&record("posts", &id)).await.expect(204);
+    assert_eq!(lines(), ["delete - b"]);
+}
+
+#[tokio::test]
+async fn writes_undone_with_their_batch_are_told_as_failed() {
+    if is_peer() {
+        return;
+    }
+    let (app, guest, log) = followed().await;
+    let enable = json!({"batch": {"enabled": true}});
+    app.superuser()
+        .patch("/api/settings", enable)
+        .await
+        .expect(200);
+    let create =
+        |title: &str| json!({"method": "POST", "url": records("posts"), "body": {"title": title}});
+    let batch = json!({"requests": [create("a"), create("b"), create("")]});
+    guest.post("/api/batch", batch).await.expect(400);
+    let rolled_back =
+        |title: &str| format!("failed create {title}: The transaction was rolled back.");
+    assert_eq!(*log.lock().unwrap(), [rolled_back("a"), rolled_back("b")]);
+}
+
+#[tokio::test]
+async fn a_password_that_a_hook_sets_is_hashed() {
+    if is_peer() {
+        return;
+    }
+    let (app, guest, _log) = followed().await;
+    let ann = app.user("ann");
+    let path = record("users", &ann.id);
+    app.superuser()
+        .patch(&path, json!({"name": "locksmith"}))
+        .await
+        .expect(200);
+    guest
+        .sign_in("users", "ann@example.com", "from-a-hook")
+        .await
+        .expect(200);
 }

@@ -6,6 +6,7 @@ use std::thread::JoinHandle;
 
 use rotunda::config::Config;
 use rotunda::engine::Engine;
+use rotunda::live::Live;
 use rotunda::server;
 use serde_json::Value;
 use tempfile::TempDir;
@@ -35,18 +36,25 @@ pub(super) enum Backend {
 /// A server on a thread of this process.
 pub(super) struct Here {
     engine: Engine,
+    live: Live,
     stop: Option<oneshot::Sender<()>>,
     thread: Option<JoinHandle<()>>,
 }
 
 /// How a server is to be started.
 #[derive(Default)]
-pub(crate) struct Builder {}
+pub(crate) struct Builder {
+    change: Option<Change>,
+    /// Files beside the data directory: paths and texts.
+    files: Vec<(String, String)>,
+}
+
+type Change = Box<dyn FnOnce(&mut Config) + Send>;
 
 impl TestApp {
     #[expect(clippy::new_ret_no_self, reason = "reads as TestApp::new().start()")]
     pub(crate) fn new() -> Builder {
-        Builder {}
+        Builder::default()
     }
 
     /// `http://127.0.0.1:PORT`.
@@ -96,9 +104,37 @@ impl TestApp {
         }
     }
 
+    /// The live events behind the API.
+    pub(crate) fn live(&self) -> &Live {
+        match &self.server {
+            Backend::Here(here) => &here.live,
+            Backend::Peer(_) => panic!("another binary is tested"),
+        }
+    }
+
+    /// Stops the server and starts another on the same data.
+    pub(crate) async fn restart(&mut self) {
+        let dir = self.dir();
+        if let Backend::Here(here) = &mut self.server {
+            here.end();
+        }
+        let (server, base) = start(&dir, None).await;
+        (self.server, self.base) = (server, base);
+    }
+
     /// The data directory.
     pub(crate) fn dir(&self) -> PathBuf {
         data_dir(self.root.path())
+    }
+
+    /// Writes a file beside the data directory, such as `pb_hooks/a.js`, as editors do: all at once.
+    pub(crate) fn write(&self, path: &str, text: &str) {
+        write_file(&self.root.path().join(path), text);
+    }
+
+    /// Removes a file beside the data directory.
+    pub(crate) fn remove(&self, path: &str) {
+        std::fs::remove_file(self.root.path().join(path)).expect("a file to remove");
     }
 
     /// The files that are stored for records: paths below `storage/`, without attributes and thumbs, sorted.
@@ -118,12 +154,37 @@ impl TestApp {
 }
 
 impl Builder {
+    /// Changes the configuration; another binary knows nothing of it.
+    pub(crate) fn with(mut self, change: impl FnOnce(&mut Config) + Send + 'static) -> Self {
+        self.change = Some(Box::new(change));
+        self
+    }
+
+    /// A hook script, by its path below `pb_hooks`.
+    pub(crate) fn hook(self, name: &str, text: &str) -> Self {
+        self.file(&format!("pb_hooks/{name}"), text)
+    }
+
+    /// A shared module, by its path below `pb_modules`.
+    pub(crate) fn module(self, name: &str, text: &str) -> Self {
+        self.file(&format!("pb_modules/{name}"), text)
+    }
+
+    /// A file beside the data directory.
+    pub(crate) fn file(mut self, path: &str, text: &str) -> Self {
+        self.files.push((path.to_owned(), text.to_owned()));
+        self
+    }
+
     pub(crate) async fn start(self) -> TestApp {
         watch::install();
         let template = template::get().await;
         let root = tempfile::tempdir().expect("a temporary directory");
         template.copy_to(&data_dir(root.path()));
-        let (server, base) = start(&data_dir(root.path())).await;
+        for (path, text) in &self.files {
+            write_file(&root.path().join(path), text);
+        }
+        let (server, base) = start(&data_dir(root.path()), self.change).await;
         TestApp {
             root,
             template,
@@ -147,7 +208,7 @@ fn data_dir(root: &Path) -> PathBuf {
 }
 
 /// Serves a data directory; also the address.
-pub(super) async fn start(dir: &Path) -> (Backend, String) {
+pub(super) async fn start(dir: &Path, change: Option<Change>) -> (Backend, String) {
     if let Some(binary) = peer() {
         let server = Server::start(&binary, dir).await;
         let base = server.base().to_owned();
@@ -155,6 +216,9 @@ pub(super) async fn start(dir: &Path) -> (Backend, String) {
     }
     let mut config = Config::new(dir);
     config.workers = 2;
+    if let Some(change) = change {
+        change(&mut config);
+    }
     let listener = TcpListener::bind("127.0.0.1:0").expect("a free port");
     let (tell, told) = oneshot::channel();
     let (stop, stopped) = oneshot::channel();
@@ -164,7 +228,7 @@ pub(super) async fn start(dir: &Path) -> (Backend, String) {
             actix_web::rt::System::new().block_on(async move {
                 let running = server::start(&config, listener).await;
                 let running = running.expect("the server starts");
-                let _ = tell.send((running.engine.clone(), running.addr));
+                let _ = tell.send((running.engine.clone(), running.live.clone(), running.addr));
                 let _ = stopped.await;
                 // Without waiting for open requests: event streams of the test are still open.
                 running.handle().stop(false).await;
@@ -173,23 +237,31 @@ pub(super) async fn start(dir: &Path) -> (Backend, String) {
         })
         .expect("a thread");
     let started = super::in_time("the server to start", told).await;
-    let (engine, addr) = started.unwrap_or_else(|_| {
+    let (engine, live, addr) = started.unwrap_or_else(|_| {
         panic!("the server did not start: {:?}", watch::take());
     });
     let here = Here {
         engine,
+        live,
         stop: Some(stop),
         thread: Some(thread),
     };
     (Backend::Here(here), format!("http://{addr}"))
 }
 
-impl Drop for Here {
-    fn drop(&mut self) {
+impl Here {
+    fn end(&mut self) -> Option<std::thread::Result<()>> {
         if let Some(stop) = self.stop.take() {
             let _ = stop.send(());
         }
-        let ended = self.thread.take().map(JoinHandle::join);
+        self.thread.take().map(JoinHandle::join)
+    }
+}
+
+impl Drop for Here {
+    fn drop(&mut self) {
+        let was_running = self.thread.is_some();
+        let ended = self.end();
         let complaints = watch::take();
         if std::thread::panicking() {
             for complaint in complaints {
@@ -202,10 +274,18 @@ impl Drop for Here {
             "the server complained: {complaints:#?}"
         );
         assert!(
-            matches!(ended, Some(Ok(()))),
+            matches!(ended, Some(Ok(()))) || !was_running,
             "the server's thread panicked"
         );
     }
+}
+
+fn write_file(path: &Path, text: &str) {
+    let folder = path.parent().expect("a folder");
+    std::fs::create_dir_all(folder).expect("a folder");
+    let fresh = folder.join(".fresh");
+    std::fs::write(&fresh, text).expect("a written file");
+    std::fs::rename(&fresh, path).expect("a file in its place");
 }
 
 fn walk(folder: &Path, visit: &mut dyn FnMut(&Path)) {

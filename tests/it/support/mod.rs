@@ -6,6 +6,7 @@ mod events;
 pub(crate) mod fields;
 pub(crate) mod process;
 pub(crate) mod raw;
+mod stream;
 pub(crate) mod taps;
 mod template;
 mod watch;
@@ -15,6 +16,7 @@ use std::time::Duration;
 pub(crate) use app::{TestApp, is_peer};
 pub(crate) use client::{Answer, Client, Form, column, id_of, record, records};
 pub(crate) use events::{Events, with_options};
+pub(crate) use stream::{Message, Stream};
 pub(crate) use template::{PASSWORD, SUPERUSER};
 
 /// How long anything may take before a test gives up; far beyond what a busy machine needs.

@@ -42,7 +42,7 @@ async fn make() -> Template {
     let binary = app::peer().unwrap_or_else(process::binary);
     let (email, password) = SUPERUSER;
     process::run(&binary, &dir, &["superuser", "upsert", email, password]).succeeds();
-    let (server, base) = app::start(&dir).await;
+    let (server, base) = app::start(&dir, None).await;
     let guest = Client::new(&base, None);
     let superuser_token = sign_in(&guest, "_superusers", email, password).await.1;
     let superuser = Client::new(&base, Some(&superuser_token));

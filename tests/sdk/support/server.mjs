@@ -3,7 +3,7 @@
 // ROTUNDA_SERVER names the binary; a PocketBase binary does as well, and every test here must pass against one.
 
 import { spawn, execFileSync } from "node:child_process";
-import { mkdtempSync, rmSync } from "node:fs";
+import { mkdirSync, mkdtempSync, rmSync } from "node:fs";
 import { createServer } from "node:net";
 import { tmpdir } from "node:os";
 import { fileURLToPath } from "node:url";
@@ -25,13 +25,32 @@ const STOP_TIMEOUT_MS = 10_000;
 /**
  * Starts a server before the tests of the calling file and stops it after them.
  *
- * `prepare(superuser client)` makes the collections that the file needs. The returned object has `url`, `client()` (a
- * fresh guest) and `superuser` (a signed-in client).
+ * `prepare(superuser client)` makes the collections that the file needs. `options` may name another `binary`, give
+ * further variables in `env`, and `layOut(folder)`, which may put files into the server's folder before it starts and
+ * returns further arguments of `serve`. The returned object has `url`, `log` (what the process wrote), `client()` (a
+ * fresh guest), `superuser` (a signed-in client) and `restart()` (ends the process and starts it on the same data).
  */
-export function useServer(prepare) {
-  const server = { url: "", superuser: null, client };
+export function useServer(prepare, options = {}) {
+  const server = { url: "", log: [], superuser: null, client, restart };
+  const env = { ...process.env, ...options.env };
   let process_ = null;
   let root = "";
+  let binary = "";
+  let args = [];
+
+  async function start() {
+    process_ = spawn(binary, args, { cwd: root, env, stdio: ["ignore", "pipe", "pipe"] });
+    process_.stdout.on("data", (text) => server.log.push(String(text)));
+    process_.stderr.on("data", (text) => server.log.push(String(text)));
+    await healthy(server.url, process_, server.log);
+  }
+
+  async function restart() {
+    const ending = process_;
+    process_ = null;
+    await stop(ending);
+    await start();
+  }
 
   function client() {
     const pb = new PocketBase(server.url);
@@ -41,18 +60,16 @@ export function useServer(prepare) {
   }
 
   before(async () => {
-    const binary = resolve(HERE, process.env.ROTUNDA_SERVER || "../../target/debug/server");
+    binary = resolve(HERE, options.binary || process.env.ROTUNDA_SERVER || "../../target/debug/server");
     // PocketBase keeps further folders beside its data directory, so that gets a parent of its own.
     root = mkdtempSync(join(tmpdir(), "rotunda-sdk-"));
     const dir = join(root, "pb_data");
-    execFileSync(binary, ["superuser", "upsert", SUPERUSER.email, SUPERUSER.password, "--dir", dir], { stdio: "pipe" });
+    mkdirSync(dir);
+    execFileSync(binary, ["superuser", "upsert", SUPERUSER.email, SUPERUSER.password, "--dir", dir], { cwd: root, stdio: "pipe" });
     const port = await freePort();
     server.url = `http://127.0.0.1:${port}`;
-    process_ = spawn(binary, ["serve", "--http", `127.0.0.1:${port}`, "--dir", dir], { stdio: ["ignore", "pipe", "pipe"] });
-    const log = [];
-    process_.stdout.on("data", (text) => log.push(text));
-    process_.stderr.on("data", (text) => log.push(text));
-    await healthy(server.url, process_, log);
+    args = ["serve", "--http", `127.0.0.1:${port}`, "--dir", dir, ...(options.layOut?.(root) ?? [])];
+    await start();
     server.superuser = client();
     await server.superuser.collection("_superusers").authWithPassword(SUPERUSER.email, SUPERUSER.password);
     await prepare?.(server.superuser);

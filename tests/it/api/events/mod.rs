@@ -1,5 +1,8 @@
 //! Those who listen to events take part in requests.
 
+mod accounts;
+mod system;
+
 use std::sync::Arc;
 
 use rotunda::engine::Error;

@@ -1,0 +1,235 @@
+//! Looking records up without access rules, on behalf of modules and scripts.
+//!
+//! Each function reads through a [`Link`]: inside a transaction it sees what the transaction wrote.
+
+use std::sync::Arc;
+
+use crate::engine::auth::TokenClaims;
+use crate::engine::listing::sort_keys;
+use crate::engine::{Engine, Error, Link};
+use crate::filter::{self, Limits, Params};
+use crate::model::{Collection, FieldKind, Record, TokenKind, Value};
+use crate::store::records::{self, ListQuery};
+use crate::store::search::{Condition, Scope, Sort};
+
+/// Which records to find, and in which order.
+#[derive(Clone, Debug, Default)]
+pub struct RecordQuery<'a> {
+    /// A filter, or empty for all. `{:name}` stands for one of `params`.
+    pub filter: &'a str,
+    pub params: Params,
+    /// Sort keys, comma separated, or empty.
+    pub sort: &'a str,
+    /// The most records; 0: all.
+    pub limit: u64,
+    /// Records to skip.
+    pub offset: u64,
+}
+
+impl Engine {
+    /// A record by id.
+    ///
+    /// # Errors
+    /// Those of the database.
+    pub async fn find_by_id(
+        &self,
+        link: &mut Link<'_>,
+        collection: &Arc<Collection>,
+        id: &str,
+    ) -> Result<Option<Record>, Error> {
+        let mut conn = link.conn().await?;
+        Ok(records::find(&mut conn, collection, id, &Condition::Always).await?)
+    }
+
+    /// Records by id, in no particular order; ids without a record are left out.
+    ///
+    /// # Errors
+    /// Those of the database.
+    pub async fn find_by_ids(
+        &self,
+        link: &mut Link<'_>,
+        collection: &Arc<Collection>,
+        ids: &[&str],
+    ) -> Result<Vec<Record>, Error> {
+        let mut conn = link.conn().await?;
+        Ok(records::find_many(&mut conn, collection, ids, &Condition::Always).await?)
+    }
+
+    /// The records that a filter finds.
+    ///
+    /// # Errors
+    /// `BadRequest` for a filter or sort that does not compile, else those of the database.
+    pub async fn find_by_filter(
+        &self,
+        link: &mut Link<'_>,
+        collection: &Arc<Collection>,
+        query: &RecordQuery<'_>,
+    ) -> Result<Vec<Record>, Error> {
+        let (condition, sort) = self.plan_query(link, collection, query)?;
+        let list = ListQuery {
+            collection,
+            condition: &condition,
+            sort: &sort,
+            limit: match query.limit {
+                0 => i64::MAX.unsigned_abs(),
+                limit => limit,
+            },
+            offset: query.offset,
+        };
+        let mut conn = link.conn().await?;
+        Ok(records::list(&mut conn, &list).await?)
+    }
+
+    /// The first record that a filter finds.
+    ///
+    /// # Errors
+    /// As [`Engine::find_by_filter`].
+    pub async fn find_first_by_filter(
+        &self,
+        link: &mut Link<'_>,
+        collection: &Arc<Collection>,
+        filter: &str,
+        params: Params,
+    ) -> Result<Option<Record>, Error> {
+        let query = RecordQuery {
+            filter,
+            params,
+            limit: 1,
+            ..RecordQuery::default()
+        };
+        let found = self.find_by_filter(link, collection, &query).await?;
+        Ok(found.into_iter().next())
+    }
+
+    /// The first record whose field holds this value, compared as it is stored.
+    ///
+    /// # Errors
+    /// `BadRequest` for an unknown field, else those of the database.
+    pub async fn find_first_by_data(
+        &self,
+        link: &mut Link<'_>,
+        collection: &Arc<Collection>,
+        field: &str,
+        value: &Value,
+    ) -> Result<Option<Record>, Error> {
+        if collection.field(field).is_none() {
+            return Err(Error::bad_request(format!(
+                "{} has no field {field}",
+                collection.name
+            )));
+        }
+        let mut conn = link.conn().await?;
+        Ok(records::find_by_field(&mut conn, collection, field, value).await?)
+    }
+
+    /// How many records a filter finds; an empty one finds all.
+    ///
+    /// # Errors
+    /// As [`Engine::find_by_filter`].
+    pub async fn count_records(
+        &self,
+        link: &mut Link<'_>,
+        collection: &Arc<Collection>,
+        filter: &str,
+        params: Params,
+    ) -> Result<u64, Error> {
+        let query = RecordQuery {
+            filter,
+            params,
+            ..RecordQuery::default()
+        };
+        let (condition, _) = self.plan_query(link, collection, &query)?;
+        let mut conn = link.conn().await?;
+        Ok(records::count(&mut conn, collection, &condition).await?)
+    }
+
+    /// The auth record with this e-mail address.
+    ///
+    /// # Errors
+    /// `BadRequest` for a collection without sign-in, else those of the database.
+    pub async fn find_auth_by_email(
+        &self,
+        link: &mut Link<'_>,
+        collection: &Arc<Collection>,
+        email: &str,
+    ) -> Result<Option<Record>, Error> {
+        if !collection.is_auth() {
+            return Err(Error::bad_request(format!(
+                "{} is not an auth collection",
+                collection.name
+            )));
+        }
+        let mut conn = link.conn().await?;
+        crate::engine::auth::find_by_email(&mut conn, collection, email).await
+    }
+
+    /// The record and claims of a token of one of the given kinds, all kinds if none is given; `None` when it is invalid
+    /// or expired.
+    ///
+    /// # Errors
+    /// Those of the database.
+    pub async fn find_auth_by_token(
+        &self,
+        link: &mut Link<'_>,
+        token: &str,
+        kinds: &[TokenKind],
+    ) -> Result<Option<(Record, TokenClaims)>, Error> {
+        const ALL: [TokenKind; 5] = [
+            TokenKind::Auth,
+            TokenKind::File,
+            TokenKind::Verification,
+            TokenKind::PasswordReset,
+            TokenKind::EmailChange,
+        ];
+        let kinds = if kinds.is_empty() { &ALL } else { kinds };
+        let mut conn = link.conn().await?;
+        self.record_of_token(&mut conn, token, kinds).await
+    }
+
+    /// Whether a password is a record's.
+    ///
+    /// # Errors
+    /// `Busy` when too many sign-ins wait.
+    pub async fn fits_password(
+        &self,
+        record: &Record,
+        field: &str,
+        password: &str,
+    ) -> Result<bool, Error> {
+        let is_password = record
+            .collection()
+            .field(field)
+            .is_some_and(|field| matches!(field.kind, FieldKind::Password(_)));
+        let hash = record.text(field);
+        if !is_password || hash.is_empty() || password.is_empty() {
+            return Ok(false);
+        }
+        self.passwords()
+            .verify(hash.to_owned(), password.to_owned())
+            .await
+            .map_err(|error| Error::Busy(error.to_string()))
+    }
+
+    fn plan_query(
+        &self,
+        link: &Link<'_>,
+        collection: &Arc<Collection>,
+        query: &RecordQuery<'_>,
+    ) -> Result<(Condition, Sort), Error> {
+        let schema = link.schema(self);
+        let scope = Scope {
+            schema: &schema,
+            collection,
+            request: None,
+            allow_hidden: true,
+        };
+        let keys = sort_keys(query.sort)?;
+        let filter = query.filter.trim();
+        if filter.is_empty() {
+            return Ok(self.compiler().compile_list(&[], &keys, &scope)?);
+        }
+        let tree = filter::substitute(filter, &query.params, &Limits::RULE)
+            .map_err(|error| Error::bad_request(format!("invalid filter: {error}")))?;
+        Ok(self.compiler().compile_tree(&tree, &keys, &scope)?)
+    }
+}

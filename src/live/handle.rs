@@ -1,0 +1,176 @@
+//! The handle of modules and scripts.
+
+use std::sync::Arc;
+
+use serde_json::Value as Json;
+use tokio::sync::Mutex as AsyncMutex;
+use tokio_util::sync::CancellationToken;
+
+use super::channel::Envelope;
+use super::notifications::NotificationFields;
+use super::presence::Presence;
+use super::publication::{self, Publication};
+use super::replies::LateReplies;
+use super::rules::{TopicRows, TopicRules};
+use super::streams::{StreamLimits, Streams};
+use super::{Error, collections};
+use crate::bus::{EventId, LogLimits, Start, Subscriber};
+use crate::engine::Engine;
+use crate::store::Tx;
+
+/// Bounds of live events.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct LiveOptions {
+    /// What each topic and each channel keeps for those who come back.
+    pub log: LogLimits,
+    pub streams: StreamLimits,
+}
+
+/// Live events; a cheap handle.
+#[derive(Clone)]
+pub struct Live {
+    parts: Arc<Parts>,
+}
+
+pub(super) struct Parts {
+    pub(super) engine: Engine,
+    pub(super) log: LogLimits,
+    pub(super) rules: Arc<TopicRules>,
+    pub(super) streams: Streams,
+    pub(super) replies: LateReplies,
+    presence: Presence,
+    /// Held while the collections are being made.
+    making: AsyncMutex<()>,
+    stop: CancellationToken,
+}
+
+impl Live {
+    /// Starts live events over the engine's bus and registers their hooks. Must run inside a runtime.
+    #[must_use]
+    pub fn start(engine: &Engine, options: LiveOptions) -> Self {
+        let rules = Arc::<TopicRules>::default();
+        let streams = Streams::new(options.streams);
+        let stop = CancellationToken::new();
+        engine.register_hook(Arc::new(TopicRows {
+            rules: Arc::clone(&rules),
+            streams: streams.clone(),
+        }));
+        engine.register_hook(Arc::new(NotificationFields));
+        engine.register_hook(Arc::new(streams.clone()));
+        engine.register_collection_hook(Arc::new(streams.clone()));
+        let presence = Presence::start(engine.clone(), options.log, stop.clone());
+        engine.register_hook(Arc::new(presence.clone()));
+        Self {
+            parts: Arc::new(Parts {
+                engine: engine.clone(),
+                log: options.log,
+                rules,
+                streams,
+                replies: LateReplies::default(),
+                presence,
+                making: AsyncMutex::default(),
+                stop,
+            }),
+        }
+    }
+
+    /// Publishes a payload to all subscribers of a topic. Waits for nobody. To be called once what it tells of counts:
+    /// inside a transaction use [`Live::publish_after_commit`].
+    ///
+    /// # Errors
+    /// When the name is no topic's, the payload is too long, or there are too many topics.
+    pub fn publish(&self, topic: &str, payload: &Json) -> Result<EventId, Error> {
+        self.send(Publication::new(topic, payload)?)
+    }
+
+    /// As [`Live::publish`], for events that not all subscribers may see, or that may be taken back.
+    ///
+    /// # Errors
+    /// When there are too many topics.
+    pub fn send(&self, publication: Publication) -> Result<EventId, Error> {
+        let message = publication.message.logged(self.parts.log);
+        let bus = self.parts.engine.bus();
+        bus.publish(&publication.topic, message)
+            .ok_or(Error::TooManyTopics)
+    }
+
+    /// Publishes once the transaction is committed, in commit order; not at all if it is undone.
+    pub fn publish_after_commit(&self, tx: &mut Tx, publication: Publication) {
+        let live = self.clone();
+        tx.on_commit(Box::new(move || {
+            if let Err(error) = live.send(publication) {
+                tracing::warn!(%error, "an event is lost");
+            }
+        }));
+    }
+
+    /// Takes back what was published to a topic under a key: it is not replayed any more. Subscribers keep what they
+    /// have been given.
+    pub fn retract(&self, topic: &str, key: &str) {
+        if let Ok(topic) = publication::topic(topic) {
+            let bus = self.parts.engine.bus();
+            bus.retract(&topic, |event| event.key() == Some(key));
+        }
+    }
+
+    /// A subscriber within the server: no rules, every event of these topics from now on, whomever it is for.
+    ///
+    /// # Errors
+    /// When a name is no topic's, or there are too many.
+    pub fn subscribe(&self, topics: &[&str]) -> Result<Subscriber, Error> {
+        let subscriber = self.parts.engine.bus().subscriber();
+        for name in topics {
+            let topic = publication::topic(name)?;
+            subscriber.handle().subscribe(&topic, Start::Now)?;
+        }
+        Ok(subscriber)
+    }
+
+    /// Pushes `{"type":kind,"data":data,"timestamp":..}` to all channels of a user. It stays in the channel's log, for
+    /// tabs that come back; nothing else is stored.
+    pub fn push(&self, user: &str, kind: &str, data: &Json) {
+        let data = data.to_string();
+        let envelope = Envelope {
+            kind,
+            data: data.as_bytes(),
+            timestamp: self.engine().now().unix(),
+            ..Envelope::default()
+        };
+        self.push_envelope(user, &envelope);
+    }
+
+    /// Who is here, and in what state.
+    #[must_use]
+    pub fn presence(&self) -> &Presence {
+        &self.parts.presence
+    }
+
+    /// Makes `_topics` and `notifications` where they are missing; see [`collections::ensure_topics`]. One at a time.
+    ///
+    /// # Errors
+    /// Those of the database.
+    pub async fn ensure_topics(&self) -> Result<(), Error> {
+        if collections::are_there(&self.parts.engine.schema()) {
+            return Ok(());
+        }
+        let _alone = self.parts.making.lock().await;
+        Ok(collections::ensure_topics(&self.parts.engine).await?)
+    }
+
+    /// Ends all streams: the server stops.
+    pub fn end(&self) {
+        self.parts.stop.cancel();
+    }
+
+    pub(super) fn parts(&self) -> &Parts {
+        &self.parts
+    }
+
+    pub(super) fn engine(&self) -> &Engine {
+        &self.parts.engine
+    }
+
+    pub(super) fn stop(&self) -> CancellationToken {
+        self.parts.stop.clone()
+    }
+}
