@@ -9,6 +9,7 @@ use boa_gc::GcRefCell;
 use tokio::sync::{mpsc, oneshot};
 
 use super::failure;
+use super::globals::mail;
 use super::operate::wait_for;
 use super::record::RecordObject;
 use super::session::ToHost;
@@ -268,7 +269,8 @@ fn to_js(slot: Slot, context: &mut Context) -> JsResult<JsValue> {
             JsArray::from_iter(objects, context).into()
         }
         Slot::Json(json) => JsValue::from_json(&json, context)?,
-        Slot::Collection(_) | Slot::Collections(_) | Slot::Mail(_) => JsValue::undefined(),
+        Slot::Mail(mail) => mail::to_js(&mail, context)?,
+        Slot::Collection(_) | Slot::Collections(_) => JsValue::undefined(),
     })
 }
 
@@ -291,6 +293,7 @@ fn from_js(before: Slot, value: &JsValue, context: &mut Context) -> JsResult<Slo
             }
             _ => before,
         },
+        Slot::Mail(_) if value.is_object() => Slot::Mail(Box::new(mail::of_js(value, context)?)),
         Slot::Json(_) => Slot::Json(value.to_json(context)?.unwrap_or_default()),
         other => other,
     })

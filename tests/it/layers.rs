@@ -35,8 +35,8 @@ const EDGES: &[(&str, &[&str])] = &[
     (
         "hooks",
         &[
-            "base", "filter", "bus", "blob", "mail", "js", "outbound", "template", "model", "store",
-            "engine", "http", "api", "live",
+            "base", "filter", "bus", "blob", "mail", "js", "outbound", "template", "model",
+            "store", "engine", "http", "api", "live",
         ],
     ),
     (

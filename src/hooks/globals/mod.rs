@@ -9,10 +9,13 @@ mod auth;
 pub(super) mod bytes;
 pub(super) mod cron;
 mod data;
+mod files;
 pub(super) mod filesystem;
 mod http;
 mod log;
+pub(super) mod mail;
 pub(super) mod modules;
+mod os;
 mod plain;
 mod pubsub;
 mod registration;
@@ -20,6 +23,7 @@ mod request;
 mod response;
 mod security;
 pub(super) mod storage;
+mod template;
 mod utils;
 
 use std::path::Path;
@@ -59,6 +63,13 @@ const PRELUDE: &[(&str, &str)] = &[
         include_str!("../prelude/security.js"),
     ),
     ("internal:http.js", include_str!("../prelude/http.js")),
+    ("internal:os.js", include_str!("../prelude/os.js")),
+    ("internal:mail.js", include_str!("../prelude/mail.js")),
+    ("internal:storage.js", include_str!("../prelude/storage.js")),
+    (
+        "internal:template.js",
+        include_str!("../prelude/template.js"),
+    ),
     (
         "internal:register.js",
         include_str!("../prelude/register.js"),
@@ -85,6 +96,10 @@ const AREAS: &[(&str, Natives)] = &[
     ("file", filesystem::NATIVES),
     ("security", security::NATIVES),
     ("http", http::NATIVES),
+    ("os", os::NATIVES),
+    ("mail", mail::NATIVES),
+    ("files", files::NATIVES),
+    ("template", template::NATIVES),
     ("data", data::NATIVES),
     ("pubsub", pubsub::NATIVES),
     ("modules", modules::NATIVES),
@@ -114,6 +129,9 @@ pub(super) struct Shared {
     pub(super) event_prototype: JsObject,
     pub(super) record_prototype: JsObject,
     pub(super) file_prototype: JsObject,
+    /// A script's message -> its parts, and back.
+    pub(super) mail_parts: JsFunction,
+    pub(super) make_mail: JsFunction,
     /// `(status, message, data)` -> an error object of the API.
     pub(super) make_error: JsFunction,
 }
@@ -163,16 +181,22 @@ impl Shared {
                     .into()
             })
         };
-        let make_error = object("makeError", context)?;
+        let callable = |name: &str, context: &mut Context| -> JsResult<JsFunction> {
+            JsFunction::from_object(object(name, context)?).ok_or_else(|| {
+                JsNativeError::typ()
+                    .with_message(format!("the prelude's {name} is no function"))
+                    .into()
+            })
+        };
         Ok(Self {
             _scope: scope,
             globals,
             event_prototype: object("eventPrototype", context)?,
             record_prototype: object("recordPrototype", context)?,
             file_prototype: object("filePrototype", context)?,
-            make_error: JsFunction::from_object(make_error).ok_or_else(|| {
-                JsNativeError::typ().with_message("the prelude's makeError is no function")
-            })?,
+            mail_parts: callable("mailParts", context)?,
+            make_mail: callable("makeMail", context)?,
+            make_error: callable("makeError", context)?,
         })
     }
 
