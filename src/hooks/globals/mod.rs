@@ -11,17 +11,23 @@ pub(super) mod cron;
 mod data;
 mod dates;
 mod db;
+mod files;
 pub(super) mod filesystem;
+mod http;
 mod info;
 mod log;
+pub(super) mod mail;
 mod models;
 pub(super) mod modules;
+mod os;
 mod plain;
 mod pubsub;
 mod registration;
 mod request;
 mod response;
+mod security;
 pub(super) mod storage;
+mod template;
 mod utils;
 
 use std::path::Path;
@@ -67,6 +73,18 @@ const PRELUDE: &[(&str, &str)] = &[
     ("internal:router.js", include_str!("../prelude/router.js")),
     ("internal:files.js", include_str!("../prelude/files.js")),
     (
+        "internal:security.js",
+        include_str!("../prelude/security.js"),
+    ),
+    ("internal:http.js", include_str!("../prelude/http.js")),
+    ("internal:os.js", include_str!("../prelude/os.js")),
+    ("internal:mail.js", include_str!("../prelude/mail.js")),
+    ("internal:storage.js", include_str!("../prelude/storage.js")),
+    (
+        "internal:template.js",
+        include_str!("../prelude/template.js"),
+    ),
+    (
         "internal:register.js",
         include_str!("../prelude/register.js"),
     ),
@@ -96,6 +114,12 @@ const AREAS: &[(&str, Natives)] = &[
     ("request", request::NATIVES),
     ("response", response::NATIVES),
     ("file", filesystem::NATIVES),
+    ("security", security::NATIVES),
+    ("http", http::NATIVES),
+    ("os", os::NATIVES),
+    ("mail", mail::NATIVES),
+    ("files", files::NATIVES),
+    ("template", template::NATIVES),
     ("data", data::NATIVES),
     ("pubsub", pubsub::NATIVES),
     ("modules", modules::NATIVES),
@@ -130,6 +154,9 @@ pub(super) struct Shared {
     /// Of the engine's error inside an error that scripts catch.
     pub(super) go_value_prototype: JsObject,
     pub(super) file_prototype: JsObject,
+    /// A script's message -> its parts, and back.
+    pub(super) mail_parts: JsFunction,
+    pub(super) make_mail: JsFunction,
     /// `(status, message, data)` -> an error object of the API.
     pub(super) make_error: JsFunction,
 }
@@ -179,16 +206,13 @@ impl Shared {
                     .into()
             })
         };
-        let mut callable = |name: &str| -> JsResult<JsFunction> {
-            let found = host.get(JsString::from(name), context)?;
-            found.as_function().ok_or_else(|| {
+        let callable = |name: &str, context: &mut Context| -> JsResult<JsFunction> {
+            JsFunction::from_object(object(name, context)?).ok_or_else(|| {
                 JsNativeError::typ()
-                    .with_message(format!("the prelude gives no function {name}"))
+                    .with_message(format!("the prelude's {name} is no function"))
                     .into()
             })
         };
-        let (make_error, make_date) = (callable("makeError")?, callable("makeDate")?);
-        let make_raw = callable("makeRaw")?;
         Ok(Self {
             _scope: scope,
             globals,
@@ -197,9 +221,11 @@ impl Shared {
             file_prototype: object("filePrototype", context)?,
             go_value_prototype: object("goValuePrototype", context)?,
             collection_prototype: object("collectionPrototype", context)?,
-            make_error,
-            make_date,
-            make_raw,
+            make_date: callable("makeDate", context)?,
+            make_raw: callable("makeRaw", context)?,
+            mail_parts: callable("mailParts", context)?,
+            make_mail: callable("makeMail", context)?,
+            make_error: callable("makeError", context)?,
         })
     }
 

@@ -66,7 +66,10 @@ async fn files_that_come_change_and_go_count_at_once() {
     version_is(&app, "a", 1).await;
     app.write("pb_hooks/a.js", &version(2));
     version_is(&app, "a", 2).await;
-    app.write("pb_hooks/deep/down/b.ts", "function version(): number { return 7 }");
+    app.write(
+        "pb_hooks/deep/down/b.ts",
+        "function version(): number { return 7 }",
+    );
     version_is(&app, "b", 7).await;
     app.remove("pb_hooks/a.js");
     until("the end of a", async || {
@@ -82,7 +85,10 @@ async fn files_that_come_change_and_go_count_at_once() {
 async fn folders_that_appear_later_are_watched() {
     let app = TestApp::new().start().await;
     app.write("pb_modules/seven.js", "module.exports = 7");
-    app.write("pb_hooks/a.js", "function version() { return require('seven') }");
+    app.write(
+        "pb_hooks/a.js",
+        "function version() { return require('seven') }",
+    );
     version_is(&app, "a", 7).await;
     app.write("pb_modules/seven.js", "module.exports = 8");
     version_is(&app, "a", 8).await;
@@ -118,7 +124,11 @@ async fn a_broken_file_leaves_the_version_before_running() {
     let app = TestApp::new().hook("a.js", &version(1)).start().await;
     let broken = [
         ("function version() {\n  return 2", 2, "SyntaxError"),
-        ("var x = 1;\n  throw new TypeError('at load')", 2, "TypeError: at load"),
+        (
+            "var x = 1;\n  throw new TypeError('at load')",
+            2,
+            "TypeError: at load",
+        ),
     ];
     for (text, line, error) in broken {
         app.write("pb_hooks/a.js", text);
@@ -192,7 +202,10 @@ async fn a_change_of_a_module_reaches_all_that_require_it() {
     assert_eq!(version("b").await, 1);
     assert_eq!(version("b").await, 2);
     app.write("pb_modules/base.js", "exports.n = 2");
-    until("the module", async || { version("a").await.as_i64() > Some(20) }).await;
+    until("the module", async || {
+        version("a").await.as_i64() > Some(20)
+    })
+    .await;
     // The module that has nothing to do with it kept its state, every script began anew.
     let before = version("a").await.as_i64().unwrap();
     assert!(before > 22, "{before}");
@@ -202,13 +215,19 @@ async fn a_change_of_a_module_reaches_all_that_require_it() {
     app.write("pb_modules/base.js", "exports.n = ");
     until("the error", async || {
         let status = script(&app, "a").await;
-        status["last_error"].as_str().unwrap_or("").contains("base.js:1:")
+        status["last_error"]
+            .as_str()
+            .unwrap_or("")
+            .contains("base.js:1:")
     })
     .await;
     assert!(version("a").await.as_i64().unwrap() > before);
     assert_eq!(version("b").await, 2);
     app.write("pb_modules/base.js", "exports.n = 3");
-    until("the mended module", async || { version("a").await.as_i64() > Some(30) }).await;
+    until("the mended module", async || {
+        version("a").await.as_i64() > Some(30)
+    })
+    .await;
     assert_eq!(script(&app, "a").await["last_error"], Value::Null);
 }
 
@@ -250,7 +269,11 @@ async fn positions_of_errors_are_those_of_the_file() {
         ("ts", "ts.ts", 5, Some(11)),
     ] {
         let error = call(&app, id, "go").await.expect(400)["data"]["script"].clone();
-        assert_eq!((&error["file"], &error["line"]), (&json!(file), &json!(line)), "{error}");
+        assert_eq!(
+            (&error["file"], &error["line"]),
+            (&json!(file), &json!(line)),
+            "{error}"
+        );
         if let Some(column) = column {
             assert_eq!(error["column"], column, "{error}");
         }
@@ -306,10 +329,13 @@ async fn reloads_under_load_lose_and_double_nothing() {
     assert!(total > 50, "{total} requests are no load");
     let code = json!({"code": "return storage.keys('tick-').map((key) => [key.slice(5), storage.get(key)])"});
     let heard = async || {
-        let answer = app.superuser().post("/api/scripts/execute", code.clone()).await;
+        let answer = app
+            .superuser()
+            .post("/api/scripts/execute", code.clone())
+            .await;
         answer.expect(200)["result"].as_array().unwrap().clone()
     };
-    until("all events", async || { heard().await.len() >= total }).await;
+    until("all events", async || heard().await.len() >= total).await;
     let mut seen: Vec<String> = heard()
         .await
         .iter()
@@ -349,7 +375,10 @@ async fn a_call_that_waits_is_ended_by_the_version_that_began_it() {
     version_is(&app, "a", 2).await;
     execute(publish).await;
     let done = json!({"code": "return storage.get('done')"});
-    until("both", async || { execute(done.clone()).await == json!([1, 2]) }).await;
+    until("both", async || {
+        execute(done.clone()).await == json!([1, 2])
+    })
+    .await;
     // The interval of the version before is gone.
     let beats = json!({"code": "storage.delete('beat-1'); storage.delete('beat-2'); sleep(100); return storage.keys('beat-')"});
     assert_eq!(execute(beats).await, json!(["beat-2"]));
@@ -405,7 +434,11 @@ async fn reloads_leave_no_memory_behind() {
     version_is(&app, "a", reloads).await;
     let status = script(&app, "a").await;
     assert_eq!(
-        (&status["handlers"], &status["subscriptions"], &status["crons"]),
+        (
+            &status["handlers"],
+            &status["subscriptions"],
+            &status["crons"]
+        ),
         (&json!(1), &json!(1), &json!(1))
     );
     // Far below what one version of the script takes.

@@ -40,7 +40,8 @@ async fn requests_of_other_hooks_succeed_beside_an_endless_loop() {
     let app = app("pubsub.subscribe('hang', () => { for (;;) {} })").await;
     execute(&app, "pubsub.publish('hang', 1)").await;
     let guest = app.guest();
-    let made = all((0..100).map(|n| guest.try_create("things", json!({"name": n.to_string()})))).await;
+    let made =
+        all((0..100).map(|n| guest.try_create("things", json!({"name": n.to_string()})))).await;
     let mut counts: Vec<i64> = made
         .iter()
         .map(|answer| answer.expect(200)["count"].as_i64().unwrap())
@@ -116,7 +117,10 @@ async fn promises_without_end_are_stopped() {
 #[tokio::test]
 async fn a_handler_that_never_goes_on_writes_nothing() {
     let app = app("onRecordCreate((e) => { if (e.record.get('name') === 'stop') return; e.next() }, 'things')").await;
-    let refused = app.guest().post(&records("things"), json!({"name": "stop"})).await;
+    let refused = app
+        .guest()
+        .post(&records("things"), json!({"name": "stop"}))
+        .await;
     assert!(refused.status < 500, "{refused:?}");
     assert_eq!(app.guest().count("things").await, 0);
     works(&app).await;
@@ -143,12 +147,18 @@ async fn a_native_loop_costs_the_thread_and_nothing_else() {
         assert!(count >= Some(1) && count <= Some(20), "{answer:?}");
     }
     execute(&app, "pubsub.publish('after', 1)").await;
-    until("the event", async || execute(&app, "return storage.get('heard')").await == 1).await;
+    until("the event", async || {
+        execute(&app, "return storage.get('heard')").await == 1
+    })
+    .await;
     for id in ["bad", "good"] {
         assert_eq!(script(&app, id).await["is_running"], true);
     }
     app.write("pb_hooks/bad.js", "function version() { return 2 }");
-    until("the new version", async || call(&app, "bad", "version").await.status == 200).await;
+    until("the new version", async || {
+        call(&app, "bad", "version").await.status == 200
+    })
+    .await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -162,7 +172,10 @@ async fn a_script_that_hangs_while_it_is_loaded_is_left_out() {
     .await;
     works(&app).await;
     // The version before runs again, and the file is not tried again before it changes.
-    until("the version before", async || call(&app, "bad", "version").await.status == 200).await;
+    until("the version before", async || {
+        call(&app, "bad", "version").await.status == 200
+    })
+    .await;
     app.write("pb_hooks/bad.js", "function version() { return 3 }");
     until("the mended version", async || {
         let answer = call(&app, "bad", "version").await;

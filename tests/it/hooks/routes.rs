@@ -44,7 +44,10 @@ async fn the_status_counts_what_scripts_registered() {
 
     let seen = app.user("ann").get("/api/scripts/status").await.expect(200);
     for script in seen["scripts"].as_array().unwrap() {
-        assert_eq!((&script["path"], &script["last_error"]), (&Value::Null, &Value::Null));
+        assert_eq!(
+            (&script["path"], &script["last_error"]),
+            (&Value::Null, &Value::Null)
+        );
         assert!(script["id"].is_string());
     }
 }
@@ -59,24 +62,49 @@ async fn functions_are_called_with_arguments_and_awaited() {
     let run = superuser.post("/api/scripts/a/run", json!({})).await;
     assert_eq!(run.expect(200)["result"], json!({"at": "main"}));
     let error = call(&app, "a", "fails").await.expect(400);
-    assert!(error["message"].as_str().unwrap().contains("as asked"), "{error}");
-    assert_eq!((&error["error"], &error["success"]), (&error["message"], &json!(false)));
+    assert!(
+        error["message"].as_str().unwrap().contains("as asked"),
+        "{error}"
+    );
+    assert_eq!(
+        (&error["error"], &error["success"]),
+        (&error["message"], &json!(false))
+    );
     for (body, status) in [
         (json!({"script_id": "a", "function": "none"}), 400),
         (json!({"script_id": "a", "function": "a;b"}), 400),
-        (json!({"script_id": "a", "function": "later", "args": 1}), 400),
+        (
+            json!({"script_id": "a", "function": "later", "args": 1}),
+            400,
+        ),
         (json!({"script_id": "a"}), 400),
         (json!({"script_id": 1, "function": "later"}), 400),
         (json!({"script_id": "none", "function": "later"}), 404),
     ] {
         function(body.clone()).await.expect(status);
-        let user = app.user("ann").post("/api/scripts/function", body.clone()).await;
+        let user = app
+            .user("ann")
+            .post("/api/scripts/function", body.clone())
+            .await;
         user.expect(403);
-        app.guest().post("/api/scripts/function", body).await.expect(401);
+        app.guest()
+            .post("/api/scripts/function", body)
+            .await
+            .expect(401);
     }
-    superuser.post("/api/scripts/none/run", json!({})).await.expect(404);
-    superuser.post("/api/scripts/none/reload", json!({})).await.expect(404);
-    assert_eq!(script(&app, "a").await["calls"], 0, "only calls of registered functions count");
+    superuser
+        .post("/api/scripts/none/run", json!({}))
+        .await
+        .expect(404);
+    superuser
+        .post("/api/scripts/none/reload", json!({}))
+        .await
+        .expect(404);
+    assert_eq!(
+        script(&app, "a").await["calls"],
+        0,
+        "only calls of registered functions count"
+    );
 }
 
 #[tokio::test]
@@ -95,12 +123,23 @@ async fn code_runs_in_a_scope_of_its_own() {
         ("return 1 + 1", json!(2)),
         ("return typeof inside", json!("undefined")),
         ("return require('counter').inc()", json!(2)),
-        ("const x = await Promise.resolve(4); return {x}", json!({"x": 4})),
-        ("await new Promise((done) => setTimeout(done, 20)); return 'late'", json!("late")),
+        (
+            "const x = await Promise.resolve(4); return {x}",
+            json!({"x": 4}),
+        ),
+        (
+            "await new Promise((done) => setTimeout(done, 20)); return 'late'",
+            json!("late"),
+        ),
         ("1", Value::Null),
-        ("return [typeof db, typeof $app, typeof __hooks, self === globalThis, global === self]",
-            json!(["object", "object", "string", true, true])),
-        ("return (await import_me()) ; function import_me() { return 5 } // the end", json!(5)),
+        (
+            "return [typeof db, typeof $app, typeof __hooks, self === globalThis, global === self]",
+            json!(["object", "object", "string", true, true]),
+        ),
+        (
+            "return (await import_me()) ; function import_me() { return 5 } // the end",
+            json!(5),
+        ),
     ] {
         let answer = execute(code).await;
         assert_eq!(answer.expect(200)["result"], expected, "{code}");
@@ -116,5 +155,8 @@ async fn code_runs_in_a_scope_of_its_own() {
         assert_eq!(answer["data"]["script"]["line"], line, "{answer}");
     }
     let body = json!({"code": ""});
-    superuser.post("/api/scripts/execute", body).await.expect(400);
+    superuser
+        .post("/api/scripts/execute", body)
+        .await
+        .expect(400);
 }
