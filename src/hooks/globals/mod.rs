@@ -32,6 +32,7 @@ mod utils;
 
 use std::path::Path;
 use std::rc::Rc;
+use std::time::Duration;
 
 use boa_engine::object::ObjectInitializer;
 use boa_engine::object::builtins::JsFunction;
@@ -44,13 +45,16 @@ use super::world::{World, world};
 use super::{collection, event, failure, record};
 use crate::js::error::ScriptError;
 use crate::js::scope::Scope;
-use crate::js::thread::Turn;
+use crate::js::thread::{Current, Turn};
 
 /// A native as the prelude calls it.
 pub(super) type NativeCall = fn(&JsValue, &[JsValue], &mut Context) -> JsResult<JsValue>;
 
 /// Natives of one area: name, number of parameters, function.
 pub(super) type Natives = &'static [(&'static str, usize, NativeCall)];
+
+/// The script time of building the API, which is no script's work.
+const BUILD_BUDGET: Duration = Duration::from_secs(60);
 
 /// The files of the prelude in their order: name and text.
 const PRELUDE: &[(&str, &str)] = &[
@@ -171,7 +175,11 @@ impl Shared {
             .bare_scope(&turn.thread, "api")
             .map_err(|error| ScriptError::new(error.to_string()))?;
         let owner = Rc::clone(&scope);
-        turn.enter(&scope, None, false, |context| {
+        let current = Current {
+            scope: Some(Rc::clone(&scope)),
+            ..Current::default()
+        };
+        turn.enter_as(&scope, current, Some(BUILD_BUDGET), |context| {
             let api = JsObject::with_object_proto(context.intrinsics());
             let host = natives(context).map_err(|error| owner.describe(&error, context))?;
             for (name, text) in PRELUDE {
