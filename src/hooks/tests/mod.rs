@@ -16,6 +16,7 @@ use super::{HookOptions, Scripts};
 use crate::base::clock::Clock;
 use crate::blob::Storage;
 use crate::bus::{Bus, BusOptions};
+use crate::engine::collections::Import;
 use crate::engine::{Engine, EngineOptions};
 use crate::js::error::ScriptError;
 use crate::js::thread::Turn;
@@ -57,9 +58,11 @@ impl House {
         })
         .await
         .unwrap();
-        for collection in collections() {
-            engine.create_collection(collection).await.unwrap();
-        }
+        let import = Import {
+            collections: collections(),
+            delete_missing: false,
+        };
+        engine.import_collections(import).await.unwrap();
         let stop = CancellationToken::new();
         let options = HookOptions {
             hooks_dir: dir.path().join("pb_hooks"),
