@@ -13,9 +13,11 @@ use crate::server;
 pub(super) async fn run(config: &Config, action: &Migrate) -> anyhow::Result<()> {
     let engine = server::open(config).await?;
     let stop = CancellationToken::new();
-    let scripts = server::open_scripts(config, &engine, stop.clone()).await?;
+    let live = server::open_live(config, &engine);
+    let scripts = server::open_scripts(config, &engine, &live, stop.clone()).await?;
     let result = act(&scripts, action).await;
     scripts.stop().await;
+    live.end();
     stop.cancel();
     engine.store().close().await;
     result

@@ -16,6 +16,7 @@ use super::event::EventObject;
 use super::failure;
 use super::registry::Function;
 use super::session::{App, Session, ToHost};
+use super::values;
 use super::world::World;
 use crate::engine::events::{Event, Handler, Step, Visit, WITHIN, Within};
 use crate::engine::{Engine, Error};
@@ -302,7 +303,7 @@ type Callee = (Rc<World>, (JsFunction, Rc<Scope>));
 
 fn callee(turn: &Turn<'_>, function: &Function) -> Option<Callee> {
     let world = World::of(turn)?;
-    let callee = world.function(function.id)?;
+    let callee = world.function(function)?;
     Some((world, callee))
 }
 
@@ -330,13 +331,17 @@ impl Function {
             match callee(turn, &function) {
                 Some((_, (callable, scope))) => {
                     function.script.calls.fetch_add(1, Ordering::Relaxed);
+                    let answer = move |outcome| {
+                        let _ = answer.send(outcome);
+                        // The function lives until its last call is through.
+                        drop(function);
+                    };
                     plain_call(turn, &scope, &callable, arguments, Some(budget), answer);
                 }
                 None => {
                     let _ = answer.send(Err(ScriptError::new("the script is gone")));
                 }
             }
-            drop(function);
         });
         let host = self.host().clone();
         let script = Arc::clone(&self.script);
@@ -376,26 +381,28 @@ pub(super) async fn await_answer(
     }
 }
 
-/// Calls a function of a scope and sends what it gives.
+/// Calls a function of a scope and hands on what it gives.
 pub(super) fn plain_call(
     turn: &mut Turn<'_>,
     scope: &Rc<Scope>,
     callable: &JsFunction,
     arguments: Arguments,
     budget: Option<Duration>,
-    answer: oneshot::Sender<Outcome>,
+    answer: impl FnOnce(Outcome) + 'static,
 ) {
     let current = Current {
         scope: Some(Rc::clone(scope)),
+        // Timers of a call with a session are waited for, also when the script is loaded anew meanwhile.
+        session: Some(Rc::new(Session::plain())),
         ..Current::default()
     };
     let owner = Rc::clone(scope);
     turn.enter_as(scope, current, budget, |context| {
         let done: Done = Box::new(move |context, outcome| {
             let outcome = outcome
-                .and_then(|value| Ok(value.to_json(context)?.unwrap_or_default()))
+                .and_then(|value| values::json(&value, context))
                 .map_err(|error| owner.describe(&error, context));
-            let _ = answer.send(outcome);
+            answer(outcome);
         });
         let result = arguments(context)
             .and_then(|arguments| callable.call(&JsValue::undefined(), &arguments, context));

@@ -3,16 +3,19 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::path::{Path, PathBuf};
-use std::sync::LazyLock;
 use std::sync::atomic::AtomicU64;
+use std::sync::{Arc, LazyLock};
 
 use regex::Regex;
+use sha2::{Digest as _, Sha256};
 
 use super::registry::Script;
 
 /// How deep folders of scripts may nest, and how many files are looked at.
 const FOLDERS_DEPTH_MAX: usize = 16;
 const FILES_MAX: usize = 10_000;
+/// The most bytes of a script's text.
+const TEXT_BYTES_MAX: u64 = 4 << 20;
 
 /// A file that starts by itself, or a module.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -51,35 +54,108 @@ impl ScriptFile {
     }
 }
 
-/// The scripts of a folder in the order of their names. `top_level_only` keeps to what PocketBase starts: `*.pb.js` and
-/// `*.pb.ts` of the folder itself. Files that another file requires are modules and no scripts.
-pub(super) fn scan(folder: &Path, top_level_only: bool) -> Vec<ScriptFile> {
+/// A file's text, or why it cannot be read.
+pub(super) type Text = Result<Arc<str>, String>;
+
+/// What tells one content of a file from another.
+pub(super) type Digest = [u8; 32];
+
+/// The digest of a content.
+pub(super) fn digest(text: &Text) -> Digest {
+    match text {
+        Ok(text) => Sha256::digest(text.as_bytes()).into(),
+        Err(error) => Sha256::digest(error.as_bytes()).into(),
+    }
+}
+
+/// Reads a file of scripts.
+pub(super) fn read(path: &Path) -> Text {
+    let size = fs::metadata(path).map_err(|error| error.to_string())?.len();
+    if size > TEXT_BYTES_MAX {
+        return Err("the file is too large".to_owned());
+    }
+    fs::read_to_string(path)
+        .map(Arc::from)
+        .map_err(|error| error.to_string())
+}
+
+/// What is in the folders at one moment.
+#[derive(Debug, Default)]
+pub(super) struct Found {
+    /// What starts by itself, in the order of the names.
+    pub(super) scripts: Vec<(ScriptFile, Text)>,
+    /// What other files require or may require.
+    pub(super) modules: BTreeMap<PathBuf, Digest>,
+}
+
+/// Which folders are looked at.
+#[derive(Clone, Debug)]
+pub(super) struct Folders {
+    pub(super) hooks: PathBuf,
+    pub(super) modules: PathBuf,
+    /// Only `*.pb.js` and `*.pb.ts` of the hooks folder itself start, as in PocketBase.
+    pub(super) top_level_only: bool,
+}
+
+/// Looks at the folders. `loaded` are files that were required under names that cannot be seen in the texts: they are
+/// modules too.
+pub(super) fn scan(folders: &Folders, loaded: &BTreeSet<PathBuf>) -> Found {
+    let folder = &folders.hooks;
     let mut paths = Vec::new();
-    collect(folder, 0, top_level_only, &mut paths);
+    collect(folder, 0, folders.top_level_only, &mut paths);
     paths.sort();
-    let required = required_files(&paths, folder);
+    let mut texts: BTreeMap<PathBuf, Text> = paths
+        .iter()
+        .map(|path| (path.clone(), read(path)))
+        .collect();
+    let mut required = required_files(&texts, folder);
+    required.extend(loaded.iter().cloned());
     paths.retain(|path| !required.contains(path));
+    let mut modules = BTreeMap::new();
+    let mut shared = Vec::new();
+    collect_modules(&folders.modules, 0, &mut shared);
+    for path in shared.into_iter().chain(required) {
+        let text = texts.remove(&path).unwrap_or_else(|| read(&path));
+        modules.insert(path, digest(&text));
+    }
     let names: Vec<String> = paths.iter().map(|path| below(folder, path)).collect();
+    let scripts = ids(&names)
+        .into_iter()
+        .zip(&names)
+        .zip(paths)
+        .map(|((id, name), path)| {
+            let text = texts.remove(&path).unwrap_or_else(|| read(&path));
+            let name = name.clone();
+            (ScriptFile { id, name, path }, text)
+        })
+        .collect();
+    Found { scripts, modules }
+}
+
+/// The ids of scripts by their names below the folder: the last part without extension; all of it where two share that;
+/// with the extension where even that is taken.
+fn ids(names: &[String]) -> Vec<String> {
     let mut uses: BTreeMap<&str, usize> = BTreeMap::new();
-    for name in &names {
+    for name in names {
         *uses.entry(stem(last_part(name))).or_default() += 1;
     }
-    let ids: Vec<String> = names
+    let mut taken = BTreeSet::new();
+    names
         .iter()
         .map(|name| {
             let short = stem(last_part(name));
-            if uses.get(short) == Some(&1) {
+            let id = if uses.get(short) == Some(&1) {
                 short.to_owned()
             } else {
                 stem(name).replace('/', "-")
+            };
+            if taken.insert(id.clone()) {
+                return id;
             }
+            let whole = name.replace('/', "-");
+            taken.insert(whole.clone());
+            whole
         })
-        .collect();
-    paths
-        .into_iter()
-        .zip(names)
-        .zip(ids)
-        .map(|((path, name), id)| ScriptFile { id, name, path })
         .collect()
 }
 
@@ -88,6 +164,30 @@ pub(super) fn is_source(path: &Path) -> bool {
     let name = path.file_name().unwrap_or_default().to_string_lossy();
     let extension = path.extension().unwrap_or_default();
     !name.starts_with('.') && (extension == "js" || extension == "ts") && !name.ends_with(".d.ts")
+}
+
+/// All files below the modules folder that may be required.
+fn collect_modules(folder: &Path, depth: usize, paths: &mut Vec<PathBuf>) {
+    let Ok(entries) = fs::read_dir(folder) else {
+        return;
+    };
+    for entry in entries.flatten() {
+        if paths.len() >= FILES_MAX {
+            return;
+        }
+        let path = entry.path();
+        let name = entry.file_name().to_string_lossy().into_owned();
+        if name.starts_with('.') {
+            continue;
+        }
+        if path.is_dir() {
+            if depth < FOLDERS_DEPTH_MAX {
+                collect_modules(&path, depth + 1, paths);
+            }
+        } else if is_source(&path) || name.ends_with(".json") {
+            paths.push(path);
+        }
+    }
 }
 
 fn collect(folder: &Path, depth: usize, top_level_only: bool, paths: &mut Vec<PathBuf>) {
@@ -119,17 +219,17 @@ static REQUIRE: LazyLock<Option<Regex>> = LazyLock::new(|| {
     Regex::new(r#"\brequire\(\s*["'`](?:\$\{__hooks\}/)?([^"'`$]+)["'`]\s*\)"#).ok()
 });
 
-/// The files among `paths` that others among them require by a literal name.
-fn required_files(paths: &[PathBuf], folder: &Path) -> BTreeSet<PathBuf> {
+/// The files among these that others among them require by a literal name.
+fn required_files(texts: &BTreeMap<PathBuf, Text>, folder: &Path) -> BTreeSet<PathBuf> {
     let mut required = BTreeSet::new();
     let Some(pattern) = REQUIRE.as_ref() else {
         return required;
     };
-    for path in paths {
-        let Ok(text) = fs::read_to_string(path) else {
+    for (path, text) in texts {
+        let Ok(text) = text else {
             continue;
         };
-        for found in pattern.captures_iter(&text) {
+        for found in pattern.captures_iter(text) {
             let Some(name) = found.get(1).map(|name| name.as_str()) else {
                 continue;
             };
@@ -140,7 +240,7 @@ fn required_files(paths: &[PathBuf], folder: &Path) -> BTreeSet<PathBuf> {
             };
             let plain = name.trim_start_matches("./");
             let target = base.join(plain);
-            let named = paths.iter().filter(|other| {
+            let named = texts.keys().filter(|other| {
                 **other == target
                     || ["js", "ts", "pb.js", "pb.ts"]
                         .iter()
@@ -177,4 +277,66 @@ fn stem(name: &str) -> &str {
         .or_else(|| name.strip_suffix(".ts"))
         .unwrap_or(name);
     name.strip_suffix(".pb").unwrap_or(name)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn ids_are_short_where_they_can_be_and_always_apart() {
+        let names = ["a.js", "b.pb.ts", "sub/a.ts", "c.js", "c.ts"].map(str::to_owned);
+        assert_eq!(ids(&names), ["a", "b", "sub-a", "c", "c.ts"]);
+    }
+
+    #[test]
+    fn required_files_are_modules_and_do_not_start() {
+        let folder = tempfile::tempdir().unwrap();
+        let hooks = folder.path().join("hooks");
+        let modules = folder.path().join("modules");
+        for (path, text) in [
+            (
+                "hooks/a.js",
+                "const t = require('./tool'); require(`${__hooks}/deep/other.js`)",
+            ),
+            ("hooks/tool.js", ""),
+            ("hooks/deep/other.js", ""),
+            ("hooks/deep/b.ts", ""),
+            ("hooks/.hidden.js", ""),
+            ("hooks/types.d.ts", ""),
+            ("hooks/node_modules/x.js", ""),
+            ("hooks/late.js", ""),
+            ("modules/counter.js", ""),
+            ("modules/data.json", "{}"),
+            ("modules/read.me", ""),
+        ] {
+            let path = folder.path().join(path);
+            fs::create_dir_all(path.parent().unwrap()).unwrap();
+            fs::write(path, text).unwrap();
+        }
+        let mut folders = Folders {
+            hooks: hooks.clone(),
+            modules: modules.clone(),
+            top_level_only: false,
+        };
+        let loaded = BTreeSet::from([hooks.join("late.js")]);
+        let found = scan(&folders, &loaded);
+        let ids: Vec<_> = found.scripts.iter().map(|(file, _)| &*file.id).collect();
+        assert_eq!(ids, ["a", "b"]);
+        let paths: Vec<_> = found.modules.keys().cloned().collect();
+        let expected = [
+            hooks.join("deep/other.js"),
+            hooks.join("late.js"),
+            hooks.join("tool.js"),
+            modules.join("counter.js"),
+            modules.join("data.json"),
+        ];
+        assert_eq!(paths, expected);
+
+        folders.top_level_only = true;
+        assert!(scan(&folders, &BTreeSet::new()).scripts.is_empty());
+        fs::write(hooks.join("x.pb.js"), "").unwrap();
+        let found = scan(&folders, &BTreeSet::new());
+        assert_eq!(found.scripts[0].0.id, "x");
+    }
 }

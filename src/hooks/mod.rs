@@ -11,6 +11,9 @@
 //! | file | holds |
 //! | --- | --- |
 //! | `files` | which files are scripts |
+//! | `catalog` | which scripts there are, which version of each runs, what a look at the folders changes |
+//! | `watch` | looks again when files change |
+//! | `control` | running and calling scripts from outside; `routes` are its routes, and the status |
 //! | `world` | what the script thread knows: scripts, modules, functions; loading and replacing them |
 //! | `registry` | what scripts have registered, as the rest of the server sees it |
 //! | `call`, `session`, `event` | calls of script functions and what they ask for meanwhile |
@@ -27,7 +30,9 @@
 
 mod automigrate;
 mod call;
+mod catalog;
 mod collection;
+mod control;
 mod crons;
 mod encode;
 mod event;
@@ -42,6 +47,7 @@ mod operate;
 mod record;
 mod registry;
 mod router;
+mod routes;
 mod serve;
 mod session;
 #[cfg(test)]
@@ -49,30 +55,33 @@ mod session;
 mod tests;
 mod topics;
 mod values;
+mod watch;
 mod world;
 mod writes;
 mod zone;
 
-use std::collections::BTreeMap;
 use std::path::PathBuf;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::sync::oneshot;
 use tokio_util::sync::CancellationToken;
 
 use self::call::ScriptHandler;
-use self::files::ScriptFile;
+use self::catalog::{Catalog, Wanted};
+use self::files::Folders;
 pub use self::gate::Gate;
-use self::registry::{Published, Script};
+use self::globals::modules::Apis;
+use self::globals::storage::Storage;
+use self::registry::Published;
 use self::topics::Topics;
-use self::world::World;
+use self::world::{Updated, World};
 use crate::engine::Engine;
 use crate::engine::events::{EventKind, Handler, Interceptor};
-use crate::js::error::ScriptError;
 use crate::js::host::{Host, HostOptions};
 use crate::js::lane::Route;
 use crate::js::thread::Turn;
+use crate::live::Live;
 use crate::model::Collection;
 
 /// How scripts are found and bounded.
@@ -91,13 +100,31 @@ pub struct HookOptions {
     pub top_level_only: bool,
     /// `$app.isDev()`.
     pub dev: bool,
+    /// Look again when files change.
+    pub watch: bool,
 }
+
+/// The parts of the server that scripts use.
+#[derive(Clone)]
+pub struct HookParts {
+    pub engine: Engine,
+    pub live: Live,
+    /// What modules give scripts.
+    pub apis: Vec<Arc<dyn ScriptApi>>,
+}
+
+pub use globals::modules::{ApiFunction, ScriptApi};
+pub use routes::{configure, description};
 
 /// What the script thread needs beside the engine.
 #[derive(Clone)]
 struct Options {
     hooks: HookOptions,
     topics: Topics,
+    catalog: Catalog,
+    live: Live,
+    apis: Apis,
+    storage: Storage,
 }
 
 /// A handle to the scripts of a server.
@@ -111,8 +138,8 @@ struct Inner {
     host: Host,
     options: HookOptions,
     published: Published,
-    /// All scripts there are, running or failed, by id.
-    scripts: Mutex<BTreeMap<String, Arc<Script>>>,
+    catalog: Catalog,
+    stop: CancellationToken,
     /// One change of scripts at a time.
     changing: tokio::sync::Mutex<()>,
 }
@@ -123,23 +150,28 @@ impl Scripts {
     /// # Errors
     /// When the system has no thread for scripts.
     pub fn open(
-        engine: &Engine,
+        parts: HookParts,
         options: HookOptions,
         stop: CancellationToken,
     ) -> std::io::Result<Self> {
-        let published = Published::default();
+        let engine = &parts.engine;
+        let (published, catalog) = (Published::default(), Catalog::default());
         let (topics, subscriber) = Topics::new(engine.bus());
         tokio::spawn(topics::deliver(
             topics.clone(),
             subscriber,
             published.clone(),
-            stop,
+            stop.clone(),
         ));
         let setup = {
             let (engine, published) = (engine.clone(), published.clone());
             let options = Options {
                 hooks: options.clone(),
                 topics,
+                catalog: catalog.clone(),
+                live: parts.live.clone(),
+                apis: Apis::new(&parts.apis),
+                storage: Storage::default(),
             };
             Arc::new(move |turn: &mut Turn<'_>| {
                 World::set_up(turn, engine.clone(), options.clone(), published.clone());
@@ -159,7 +191,8 @@ impl Scripts {
                 host,
                 options,
                 published,
-                scripts: Mutex::default(),
+                catalog,
+                stop,
                 changing: tokio::sync::Mutex::default(),
             }),
         })
@@ -167,7 +200,7 @@ impl Scripts {
 
     /// Loads all scripts and takes part in the engine's events. Scripts that fail to load are logged.
     pub async fn load(&self) {
-        self.load_all().await;
+        self.refresh(Wanted::Changed).await;
         let (engine, published) = (&self.inner.engine, &self.inner.published);
         engine
             .interceptors()
@@ -180,6 +213,9 @@ impl Scripts {
             engine.clone(),
             published.clone(),
         )));
+        if self.inner.options.watch {
+            watch::start(self.clone(), self.inner.stop.clone());
+        }
     }
 
     /// Ends the script thread.
@@ -190,51 +226,47 @@ impl Scripts {
         let _ = tokio::task::spawn_blocking(move || host.join()).await;
     }
 
-    /// Loads every script of the hooks folder anew; those whose files are gone end.
-    pub async fn load_all(&self) -> BTreeMap<String, ScriptError> {
-        let options = &self.inner.options;
-        let files = files::scan(&options.hooks_dir, options.top_level_only);
-        let (scripts, gone) = self.known(files);
-        self.update(scripts, gone, Vec::new()).await
-    }
-
-    /// The scripts of these files, new ones among them, and the ids of those without a file.
-    fn known(&self, files: Vec<ScriptFile>) -> (Vec<Arc<Script>>, Vec<String>) {
-        let mut known = self
-            .inner
-            .scripts
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner);
-        let mut kept = BTreeMap::new();
-        for file in files {
-            let script = match known.remove(&file.id) {
-                Some(script) if script.path == file.path => script,
-                _ => Arc::new(file.into_script()),
-            };
-            kept.insert(script.id.clone(), script);
-        }
-        let gone = known.keys().cloned().collect();
-        *known = kept;
-        (known.values().cloned().collect(), gone)
-    }
-
-    /// Replaces scripts and changed modules on the script thread.
-    async fn update(
-        &self,
-        scripts: Vec<Arc<Script>>,
-        gone: Vec<String>,
-        changed: Vec<PathBuf>,
-    ) -> BTreeMap<String, ScriptError> {
+    /// Looks at the folders and brings what runs in line with them: changed scripts are loaded anew, with changed
+    /// modules all of them are; scripts without a file end.
+    async fn refresh(&self, wanted: Wanted<'_>) -> Refreshed {
         let _changing = self.inner.changing.lock().await;
-        self.on_thread(move |turn| match World::of(turn) {
-            Some(world) => world.update(turn, &scripts, &gone, &changed),
-            None => BTreeMap::new(),
-        })
-        .await
-        .unwrap_or_default()
+        let options = &self.inner.options;
+        let folders = Folders {
+            hooks: options.hooks_dir.clone(),
+            modules: options.modules_dir.clone(),
+            top_level_only: options.top_level_only,
+        };
+        let loaded = self.inner.catalog.loaded_modules();
+        let look = tokio::task::spawn_blocking(move || files::scan(&folders, &loaded));
+        let Ok(found) = look.await else {
+            return Refreshed::default();
+        };
+        let plan = self.inner.catalog.plan(found, wanted);
+        if plan.is_empty() {
+            return Refreshed {
+                again: plan.postponed,
+                ..Refreshed::default()
+            };
+        }
+        let (scripts, postponed) = (plan.load.clone(), plan.postponed);
+        let updated = self
+            .on_thread(move |turn| match World::of(turn) {
+                Some(world) => world.update(turn, &plan.load, &plan.gone, &plan.changed),
+                None => Updated::default(),
+            })
+            .await;
+        let lost = updated.is_none();
+        if lost {
+            self.inner.catalog.forget_seen(&scripts);
+        }
+        Refreshed {
+            again: postponed || lost,
+            lost,
+            updated: updated.unwrap_or_default(),
+        }
     }
 
-    /// Does something on the script thread. Nothing when the thread is overloaded, got stuck or has ended.
+    /// Does something on the script thread, after what waits already. Nothing when the thread got stuck or has ended.
     async fn on_thread<R: Send + 'static>(
         &self,
         work: impl FnOnce(&mut Turn<'_>) -> R + Send + 'static,
@@ -243,12 +275,22 @@ impl Scripts {
         let job = Box::new(move |turn: &mut Turn<'_>| {
             let _ = answer.send(work(turn));
         });
-        self.inner.host.submit(&Route::General, job).ok()?;
+        self.inner.host.continue_with(&Route::General, job);
         tokio::select! {
             result = answered => result.ok(),
             () = self.inner.host.given_up() => None,
         }
     }
+}
+
+/// What came of a look at the folders.
+#[derive(Default)]
+struct Refreshed {
+    updated: Updated,
+    /// Not all could be done: look again soon.
+    again: bool,
+    /// The script thread was lost meanwhile.
+    lost: bool,
 }
 
 /// Scripts as handlers of the engine's events.

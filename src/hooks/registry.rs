@@ -55,8 +55,12 @@ impl Script {
 /// reloaded: what was handed to the old version is done by it.
 #[derive(Debug)]
 pub(super) struct Function {
+    /// Unique in the process.
     pub(super) id: u64,
     pub(super) script: Arc<Script>,
+    /// The how-many-eth function that the script handed over while it was loaded. On a new script thread it finds the
+    /// function's successor.
+    pub(super) place: Option<u32>,
     host: WeakHost,
 }
 
@@ -70,10 +74,12 @@ impl std::fmt::Debug for WeakHost {
 }
 
 impl Function {
-    pub(super) fn new(id: u64, script: Arc<Script>, host: &Host) -> Arc<Self> {
+    pub(super) fn new(script: Arc<Script>, place: Option<u32>, host: &Host) -> Arc<Self> {
+        static LAST: AtomicU64 = AtomicU64::new(0);
         Arc::new(Self {
-            id,
+            id: LAST.fetch_add(1, Ordering::Relaxed) + 1,
             script,
+            place,
             host: WeakHost(host.clone()),
         })
     }

@@ -3,29 +3,30 @@
 use std::any::Any;
 use std::cell::{Cell, RefCell};
 use std::collections::{BTreeMap, HashMap};
-use std::fs;
 use std::path::{Path, PathBuf};
 use std::rc::Rc;
-use std::sync::{Arc, LazyLock};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use boa_engine::object::builtins::JsFunction;
 use boa_engine::property::Attribute;
 use boa_engine::{Context, JsNativeError, JsObject, JsResult, JsString, JsValue, js_string};
-use regex::Regex;
 
-use super::files::ScriptFile;
+use super::catalog::Source;
+use super::files::{ScriptFile, Text};
 use super::globals::Shared;
+use super::globals::cron::Ticker;
 use super::migrations::Functions;
-use super::registry::{EventHandler, Function, Published, Registry, Script};
+use super::registry::{EventHandler, Function, Published, Registry, Script, ScriptState};
 use super::router::{Middleware, Route};
 use super::session::Session;
-use super::{Options, crons};
+use super::{HookOptions, Options, crons};
 use crate::engine::Engine;
 use crate::engine::events::EventKind;
 use crate::js::SCRIPT_TARGET;
 use crate::js::error::ScriptError;
 use crate::js::modules::{self, ModuleOptions, ModuleSet};
-use crate::js::scope::{LineMaps, Scope};
+use crate::js::scope::{LineMap, LineMaps, Scope};
 use crate::js::thread::{Thread, Turn};
 
 /// Registrations that one script or module may have.
@@ -49,6 +50,7 @@ pub(super) enum Registration {
         expression: String,
         function: Arc<Function>,
     },
+    Every(#[expect(dead_code, reason = "held to be ended on drop")] Ticker),
 }
 
 /// A loaded script or module: the data of its scope.
@@ -56,7 +58,40 @@ pub(super) struct Unit {
     pub(super) script: Arc<Script>,
     pub(super) registrations: RefCell<Vec<(u64, Registration)>>,
     /// Whether what it registers counts at once; while it loads it does not.
-    live: Cell<bool>,
+    live: Arc<AtomicBool>,
+    /// Functions handed over while it was loaded.
+    places: Cell<u32>,
+}
+
+impl Unit {
+    fn new(script: Arc<Script>, live: bool) -> Rc<Self> {
+        Rc::new(Self {
+            script,
+            registrations: RefCell::default(),
+            live: Arc::new(AtomicBool::new(live)),
+            places: Cell::new(0),
+        })
+    }
+
+    /// Whether what it registers counts: shared with what runs elsewhere on its behalf.
+    pub(super) fn live(&self) -> Arc<AtomicBool> {
+        Arc::clone(&self.live)
+    }
+
+    fn is_live(&self) -> bool {
+        self.live.load(Ordering::Relaxed)
+    }
+
+    fn set_live(&self, live: bool) {
+        self.live.store(live, Ordering::Relaxed);
+    }
+}
+
+/// What came of an update.
+#[derive(Default)]
+pub(super) struct Updated {
+    /// Why scripts could not be loaded, by id.
+    pub(super) errors: BTreeMap<String, ScriptError>,
 }
 
 struct Loaded {
@@ -75,9 +110,17 @@ pub(super) struct World {
     modules: RefCell<Rc<ModuleSet>>,
     loaded: RefCell<BTreeMap<String, Loaded>>,
     functions: RefCell<HashMap<u64, (JsFunction, Rc<Scope>)>>,
-    last_id: Cell<u64>,
     /// What scripts keep about requests, by the number of the request's [`super::keep::Keep`].
     pub(super) kept: RefCell<HashMap<u64, JsObject>>,
+    /// Functions by the file and the place they were handed over at while it was loaded.
+    places: RefCell<HashMap<(PathBuf, u32), u64>>,
+    last_registration: Cell<u64>,
+    /// Sets of modules that were replaced while a script that could not be loaded anew still runs with them.
+    former: RefCell<Vec<Rc<ModuleSet>>>,
+    /// Scripts are being loaded: what modules register counts when that is done.
+    updating: Cell<bool>,
+    /// Scopes of code from the console, by number.
+    consoles: RefCell<HashMap<u64, Rc<Scope>>>,
     /// The ids of the scripts' scheduled jobs.
     crons: RefCell<Vec<String>>,
     /// What the migration that runs has given to `migrate`.
@@ -126,6 +169,7 @@ pub(super) fn forget_function(turn: &mut Turn<'_>, id: u64) {
         return;
     };
     drop(function);
+    world.places.borrow_mut().retain(|_, place| *place != id);
     if scope.is_retired() {
         world.bury(&turn.thread, &scope);
     }
@@ -159,8 +203,12 @@ impl World {
             modules: RefCell::new(modules),
             loaded: RefCell::default(),
             functions: RefCell::default(),
-            last_id: Cell::new(0),
             kept: RefCell::default(),
+            places: RefCell::default(),
+            last_registration: Cell::new(0),
+            former: RefCell::default(),
+            updating: Cell::new(false),
+            consoles: RefCell::default(),
             crons: RefCell::default(),
             migration: RefCell::default(),
         });
@@ -168,6 +216,15 @@ impl World {
         match Shared::build(turn, &world) {
             Ok(shared) => *world.shared.borrow_mut() = Some(Rc::new(shared)),
             Err(error) => tracing::error!("the script API cannot be set up: {error}"),
+        }
+        // After the loss of a thread: what ran on it.
+        let (scripts, stuck) = world.options.catalog.resume();
+        if let Some(script) = stuck {
+            script.failed("a script cannot be loaded", "it did not end");
+            script.state(|state| state.running = false);
+        }
+        if !scripts.is_empty() {
+            world.update(turn, &scripts, &[], &[]);
         }
     }
 
@@ -186,9 +243,11 @@ impl World {
         self: &Rc<Self>,
         turn: &mut Turn<'_>,
         script: &Arc<Script>,
+        text: &Text,
         modules: &Rc<ModuleSet>,
     ) -> Result<Loaded, ScriptError> {
-        let source = fs::read_to_string(&script.path)
+        let source = text
+            .as_ref()
             .map_err(|error| ScriptError::new(format!("{}: {error}", script.name)))?;
         let scope = Scope::new(
             &turn.thread,
@@ -198,25 +257,22 @@ impl World {
             Rc::new(report),
         )
         .map_err(|error| ScriptError::new(error.to_string()))?;
-        let unit = Rc::new(Unit {
-            script: Arc::clone(script),
-            registrations: RefCell::default(),
-            live: Cell::new(false),
-        });
+        let unit = Unit::new(Arc::clone(script), false);
         scope.set_data(Rc::clone(&unit) as Rc<dyn Any>);
+        let map = self.map_of(&script.path);
         let result = turn.enter(&scope, None, false, |context| {
             self.furnish(context)
                 .and_then(|()| modules::add_require(modules, &script.path, context))
                 .map_err(|error| scope.describe(&error, context))?;
-            scope.evaluate(&script.path, &source, context)?;
-            if calls_main(&source) {
-                return Ok(());
-            }
-            call_main(context).map_err(|error| scope.describe(&error, context))
+            scope.evaluate_noting_main(&script.path, source, context)?;
+            call_main(&scope, context).map_err(|error| scope.describe(&error, context))
         });
         if let Err(error) = stopped(turn, &scope, result) {
+            unit.registrations.borrow_mut().clear();
+            scope.retire();
             scope.kill();
             turn.thread.sweep_timers();
+            self.put_map(&script.path, map);
             return Err(error);
         }
         Ok(Loaded {
@@ -227,35 +283,41 @@ impl World {
     }
 
     /// Loads these scripts and puts those that load in place of their former versions, all at once; `gone` end. With
-    /// `changed` modules, these and what requires them are loaded anew first. Gives the error of each that failed.
+    /// `changed` modules, these and what requires them are loaded anew first; a module that cannot be keeps its instance.
     pub(super) fn update(
         self: &Rc<Self>,
         turn: &mut Turn<'_>,
-        scripts: &[Arc<Script>],
+        scripts: &[Source],
         gone: &[String],
         changed: &[PathBuf],
-    ) -> BTreeMap<String, ScriptError> {
-        let modules = if changed.is_empty() {
-            Rc::clone(&self.modules.borrow())
-        } else {
-            self.modules.borrow().without(changed)
-        };
+    ) -> Updated {
+        self.updating.set(true);
+        let modules = self.reload_modules(turn, changed);
         let mut errors = BTreeMap::new();
         let mut fresh = Vec::new();
-        for script in scripts {
-            match self.load(turn, script, &modules) {
-                Ok(loaded) => fresh.push(loaded),
+        let catalog = self.options.catalog.clone();
+        for (script, text) in scripts {
+            catalog.begin_load(&script.id, text);
+            let result = self.load(turn, script, text, &modules);
+            // A thread that was left behind must not touch what the new one works with.
+            if turn.thread.is_abandoned() {
+                return Updated::default();
+            }
+            catalog.end_load();
+            match result {
+                Ok(loaded) => fresh.push((loaded, text)),
                 Err(error) => {
-                    script.failed("a script cannot be loaded", &error.to_string());
+                    script.failed("a script cannot be loaded", &self.plain(&error));
                     errors.insert(script.id.clone(), error);
                 }
             }
         }
+        self.updating.set(false);
         let mut old: Vec<Loaded> = Vec::new();
         {
             let mut loaded = self.loaded.borrow_mut();
             old.extend(gone.iter().filter_map(|id| loaded.remove(id)));
-            for one in fresh {
+            for (one, text) in fresh {
                 let script = &one.unit.script;
                 let now = self.engine.now();
                 script.state(|state| {
@@ -263,38 +325,164 @@ impl World {
                     state.loaded_at = Some(now);
                     state.last_error = None;
                 });
-                one.unit.live.set(true);
+                catalog.runs(&script.id, text);
+                one.unit.set_live(true);
                 old.extend(loaded.insert(script.id.clone(), one));
             }
         }
         let before = self.modules.replace(Rc::clone(&modules));
-        for scope in modules.scopes() {
-            if let Some(unit) = scope.data().and_then(|unit| unit.downcast::<Unit>().ok()) {
-                unit.live.set(true);
-            }
+        for unit in modules.scopes().iter().filter_map(|scope| unit_of(scope)) {
+            unit.set_live(true);
         }
         self.publish();
         for one in old {
             let script = &one.unit.script;
             if !self.loaded.borrow().contains_key(&script.id) {
-                script.state(|state| state.running = false);
+                script.state(|state| *state = ScriptState::default());
             }
-            one.scope.retire();
-            one.unit.registrations.borrow_mut().clear();
-            self.bury(&turn.thread, &one.scope);
+            self.end(&turn.thread, &one.scope);
         }
-        // Modules that only former versions use end with them; those of scripts that failed to load go on.
-        if !Rc::ptr_eq(&before, &modules)
-            && !self
-                .loaded
-                .borrow()
-                .values()
-                .any(|loaded| Rc::ptr_eq(&loaded.modules, &before))
-        {
-            before.kill_unless_in(&modules);
+        if !Rc::ptr_eq(&before, &modules) {
+            self.former.borrow_mut().push(before);
         }
+        self.end_modules(&turn.thread);
         turn.thread.sweep_timers();
-        errors
+        Updated { errors }
+    }
+
+    /// The modules with these files and what requires them loaded anew. Files that cannot be loaded any more keep the
+    /// instance that works, and the log says so.
+    fn reload_modules(self: &Rc<Self>, turn: &mut Turn<'_>, changed: &[PathBuf]) -> Rc<ModuleSet> {
+        let before = Rc::clone(&self.modules.borrow());
+        let mut changed: Vec<PathBuf> = changed.to_vec();
+        // At the second attempt without what failed at the first.
+        for _ in 0..2 {
+            if changed.is_empty() {
+                return before;
+            }
+            let set = before.without(&changed);
+            let dropped = before.paths_not_in(&set);
+            let mut failed = Vec::new();
+            for path in &dropped {
+                if let Err(error) = self.load_module(turn, &set, path) {
+                    failed.push(path.clone());
+                    let error = self.plain(&error);
+                    tracing::error!(
+                        module.path = %path.display(),
+                        "a module cannot be loaded, the version before it stays: {error}"
+                    );
+                    self.blame_users_of(&before, path, &error);
+                }
+            }
+            // A module that fails because of another one comes right with that.
+            let causes = failed.iter().any(|path| changed.contains(path));
+            if !causes {
+                return set;
+            }
+            set.kill_unless_in(&before);
+            changed.retain(|path| !failed.contains(path));
+        }
+        before.without(&changed)
+    }
+
+    fn load_module(
+        self: &Rc<Self>,
+        turn: &mut Turn<'_>,
+        set: &Rc<ModuleSet>,
+        path: &Path,
+    ) -> Result<(), ScriptError> {
+        let scope = self
+            .bare_scope(&turn.thread, "modules")
+            .map_err(|error| ScriptError::new(error.to_string()))?;
+        let map = self.map_of(path);
+        let result = turn.enter(&scope, None, false, |context| {
+            set.require(path, &path.to_string_lossy(), context)
+                .map(|_| ())
+                .map_err(|error| scope.describe(&error, context))
+        });
+        let result = stopped(turn, &scope, result);
+        scope.kill();
+        if result.is_err() {
+            self.put_map(path, map);
+        }
+        result
+    }
+
+    /// Shows the error of a module in the status of the scripts that use it.
+    fn blame_users_of(&self, set: &Rc<ModuleSet>, path: &Path, error: &str) {
+        for loaded in self.loaded.borrow().values() {
+            if Rc::ptr_eq(&loaded.modules, set) && set.needs(&loaded.unit.script.path, path) {
+                loaded
+                    .unit
+                    .script
+                    .state(|state| state.last_error = Some(error.to_owned()));
+            }
+        }
+    }
+
+    /// Lets nothing more begin in a scope, and ends it once no call can reach it.
+    fn end(&self, thread: &Rc<Thread>, scope: &Rc<Scope>) {
+        scope.retire();
+        if let Some(unit) = unit_of(scope) {
+            unit.set_live(false);
+            // Dropped only when the borrow is over: what they drop may look at the unit.
+            let gone = std::mem::take(&mut *unit.registrations.borrow_mut());
+            drop(gone);
+        }
+        self.bury(thread, scope);
+    }
+
+    /// Ends the instances of modules that were replaced. Those that a script still runs with, because it could not be
+    /// loaded anew, keep their state, but nothing begins in them any more.
+    fn end_modules(&self, thread: &Rc<Thread>) {
+        let current = Rc::clone(&self.modules.borrow());
+        let used: Vec<Rc<ModuleSet>> = self
+            .loaded
+            .borrow()
+            .values()
+            .map(|loaded| Rc::clone(&loaded.modules))
+            .collect();
+        let former = std::mem::take(&mut *self.former.borrow_mut());
+        let holds = |set: &Rc<ModuleSet>, scope: &Rc<Scope>| set.holds(scope);
+        for scope in former.iter().flat_map(|set| set.scopes()) {
+            if holds(&current, &scope) {
+                continue;
+            }
+            if used.iter().any(|set| holds(set, &scope)) {
+                scope.retire();
+                if let Some(unit) = unit_of(&scope) {
+                    unit.set_live(false);
+                    let gone = std::mem::take(&mut *unit.registrations.borrow_mut());
+                    drop(gone);
+                }
+            } else {
+                self.end(thread, &scope);
+            }
+        }
+        let still = former
+            .into_iter()
+            .filter(|set| used.iter().any(|one| Rc::ptr_eq(one, set)));
+        self.former.borrow_mut().extend(still);
+    }
+
+    fn map_of(&self, path: &Path) -> Option<LineMap> {
+        self.maps
+            .borrow_mut()
+            .remove(path.to_string_lossy().as_ref())
+    }
+
+    /// Puts the positions of the version that runs back in place.
+    fn put_map(&self, path: &Path, map: Option<LineMap>) {
+        let mut maps = self.maps.borrow_mut();
+        match map {
+            Some(map) => maps.insert(path.to_string_lossy().into_owned(), map),
+            None => maps.remove(path.to_string_lossy().as_ref()),
+        };
+    }
+
+    /// An error as people read it: with paths below the folders.
+    pub(super) fn plain(&self, error: &ScriptError) -> String {
+        relative(&self.options.hooks, error).to_string()
     }
 
     /// Ends a retired scope that no call can reach any more.
@@ -356,6 +544,7 @@ impl World {
                         counts[3] += 1;
                         jobs.push((id.clone(), expression.clone(), Arc::clone(function)));
                     }
+                    Registration::Every(_) => counts[3] += 1,
                 }
             }
             unit.script.state(|state| {
@@ -380,8 +569,10 @@ impl World {
             .iter()
             .filter_map(|scope| scope.data()?.downcast::<Unit>().ok());
         let loaded = self.loaded.borrow();
+        let mut scripts: Vec<&Loaded> = loaded.values().collect();
+        scripts.sort_by(|a, b| a.unit.script.name.cmp(&b.unit.script.name));
         of_modules
-            .chain(loaded.values().map(|loaded| Rc::clone(&loaded.unit)))
+            .chain(scripts.into_iter().map(|loaded| Rc::clone(&loaded.unit)))
             .collect()
     }
 
@@ -397,7 +588,8 @@ impl World {
                 .into());
         }
         let registration = make(&unit.script)?;
-        let id = self.next_id();
+        let id = self.last_registration.get() + 1;
+        self.last_registration.set(id);
         unit.registrations.borrow_mut().push((id, registration));
         self.announce(&unit);
         Ok(id)
@@ -413,9 +605,29 @@ impl World {
         Ok(())
     }
 
+    /// Takes back a registration by its number, whoever made it. Gives whether there was one.
+    pub(super) fn end_registration(&self, number: u64) -> bool {
+        let has = |unit: &Rc<Unit>| {
+            unit.registrations
+                .borrow()
+                .iter()
+                .any(|(id, _)| *id == number)
+        };
+        // A script that is being loaded is not among the units yet.
+        let own = unit().ok().map(|(_, unit)| unit);
+        let Some(unit) = own.into_iter().chain(self.units()).find(|unit| has(unit)) else {
+            return false;
+        };
+        unit.registrations
+            .borrow_mut()
+            .retain(|(id, _)| *id != number);
+        self.announce(&unit);
+        true
+    }
+
     /// Publishes a change of a unit that runs already.
     fn announce(&self, unit: &Unit) {
-        if unit.live.get() {
+        if unit.is_live() {
             self.publish();
         }
     }
@@ -423,18 +635,29 @@ impl World {
     /// Lets the host call a function, for as long as what this gives lives.
     pub(super) fn keep(&self, function: JsFunction) -> JsResult<Arc<Function>> {
         let (scope, unit) = unit()?;
-        let id = self.next_id();
-        self.functions.borrow_mut().insert(id, (function, scope));
-        Ok(Function::new(
-            id,
-            Arc::clone(&unit.script),
-            Thread::of_native()?.host(),
-        ))
+        let place = (!unit.is_live()).then(|| unit.places.get());
+        let host = Thread::of_native()?.host().clone();
+        let kept = Function::new(Arc::clone(&unit.script), place, &host);
+        if let Some(place) = place {
+            unit.places.set(place + 1);
+            let key = (unit.script.path.clone(), place);
+            self.places.borrow_mut().insert(key, kept.id);
+        }
+        self.functions
+            .borrow_mut()
+            .insert(kept.id, (function, scope));
+        Ok(kept)
     }
 
-    /// A function that [`World::keep`] keeps, and the scope it runs for.
-    pub(super) fn function(&self, id: u64) -> Option<(JsFunction, Rc<Scope>)> {
-        self.functions.borrow().get(&id).cloned()
+    /// A function that [`World::keep`] keeps, and the scope it runs for; for one of a former script thread, what the
+    /// same script handed over at the same place.
+    pub(super) fn function(&self, function: &Function) -> Option<(JsFunction, Rc<Scope>)> {
+        let functions = self.functions.borrow();
+        if let Some(callee) = functions.get(&function.id) {
+            return Some(callee.clone());
+        }
+        let key = (function.script.path.clone(), function.place?);
+        functions.get(self.places.borrow().get(&key)?).cloned()
     }
 
     /// The scope of a running script.
@@ -445,15 +668,19 @@ impl World {
             .map(|loaded| Rc::clone(&loaded.scope))
     }
 
-    /// The files that are loaded as modules.
-    pub(super) fn module_paths(&self) -> Vec<PathBuf> {
-        self.modules.borrow().paths()
+    /// Holds the scope of code from the console until [`World::end_console`].
+    pub(super) fn keep_console(&self, number: u64, scope: &Rc<Scope>) {
+        self.consoles.borrow_mut().insert(number, Rc::clone(scope));
     }
 
-    fn next_id(&self) -> u64 {
-        let id = self.last_id.get() + 1;
-        self.last_id.set(id);
-        id
+    /// Ends the scope of code from the console: its timers, and what it waits for.
+    pub(super) fn end_console(&self, thread: &Rc<Thread>, number: u64) {
+        let scope = self.consoles.borrow_mut().remove(&number);
+        if let Some(scope) = scope {
+            scope.retire();
+            scope.kill();
+            thread.sweep_timers();
+        }
     }
 
     /// Gives a scope the application's globals.
@@ -478,29 +705,46 @@ impl World {
 
 fn furnish_module(_: &Rc<Thread>, scope: &Rc<Scope>, context: &mut Context) -> JsResult<()> {
     let world = world()?;
-    let file = ScriptFile::module(scope.path());
-    scope.set_data(Rc::new(Unit {
-        script: Arc::new(file.into_script()),
-        registrations: RefCell::default(),
-        live: Cell::new(false),
-    }));
+    let path = scope.path();
+    world.options.catalog.loaded_module(path);
+    let script = Arc::new(ScriptFile::module(path).into_script());
+    scope.set_data(Unit::new(script, !world.updating.get()));
     world.furnish(context)
 }
 
-/// Whether a script calls its function `main` itself.
-fn calls_main(source: &str) -> bool {
-    static CALL: LazyLock<Option<Regex>> =
-        LazyLock::new(|| Regex::new(r"(?m)^(?:await\s+|void\s+)?main\s*\(").ok());
-    CALL.as_ref().is_some_and(|call| call.is_match(source))
+/// What a scope runs for: its script or module.
+fn unit_of(scope: &Rc<Scope>) -> Option<Rc<Unit>> {
+    scope.data()?.downcast().ok()
 }
 
-/// Calls the function `main` of a script, if it defines one that has not run.
-fn call_main(context: &mut Context) -> JsResult<()> {
-    let main = context.global_object().get(js_string!("main"), context)?;
-    if let Some(main) = main.as_function() {
+/// Calls the function `main` of a script, if it defines one and has not called it itself.
+fn call_main(scope: &Rc<Scope>, context: &mut Context) -> JsResult<()> {
+    if scope.ran_main() {
+        return Ok(());
+    }
+    if let Some(main) = scope.variable("main", context)?.as_function() {
         main.call(&JsValue::undefined(), &[], context)?;
     }
     Ok(())
+}
+
+/// The same error with its paths below the folder that they are in.
+pub(super) fn relative(options: &HookOptions, error: &ScriptError) -> ScriptError {
+    let mut error = error.clone();
+    let folders = [&options.hooks_dir, &options.modules_dir];
+    let cut = |text: &str| {
+        folders.iter().fold(text.to_owned(), |text, folder| {
+            let mut prefix = folder.to_string_lossy().into_owned();
+            prefix.push('/');
+            text.replace(&prefix, "")
+        })
+    };
+    error.message = cut(&error.message);
+    error.file = error.file.as_deref().map(cut);
+    for frame in &mut error.stack {
+        frame.file = cut(&frame.file);
+    }
+    error
 }
 
 /// A result of a call that was stopped at a limit is that error, whatever the script made of it.
@@ -520,7 +764,7 @@ pub(super) fn stopped<T>(
 
 /// Logs an error that no caller waits for, and shows it in the status.
 fn report(scope: &Scope, error: &ScriptError) {
-    let text = error.to_string();
+    let text = world().map_or_else(|_| error.to_string(), |world| world.plain(error));
     match scope.data().and_then(|unit| unit.downcast::<Unit>().ok()) {
         Some(unit) => unit.script.failed("an error in a script", &text),
         None => {

@@ -9,6 +9,7 @@
 //! | `modules` | CommonJS, one instance for all |
 //! | `executor`, `promise`, `timers` | what runs later |
 //! | `native` | host values in script objects |
+//! | `entry` | whether a script calls its `main` itself |
 //! | `strip` | TypeScript to JavaScript |
 //! | `error` | errors with positions in the source as written |
 //! | `watchdog` | limits of time and memory |
@@ -17,6 +18,7 @@
 //! It knows how to make a source runnable, what a script's global scope has beside the language, and how to stop a
 //! script. It knows nothing of the application: what scripts can do with it is installed from outside.
 
+mod entry;
 pub mod error;
 mod executor;
 pub mod host;

@@ -9,11 +9,10 @@ use std::rc::Rc;
 use boa_engine::object::builtins::JsFunction;
 use boa_engine::property::Attribute;
 use boa_engine::{
-    Context, JsArgs, JsError, JsNativeError, JsObject, JsResult, JsString, JsValue, NativeFunction,
+    Context, JsArgs, JsNativeError, JsObject, JsResult, JsString, JsValue, NativeFunction,
     js_string,
 };
 
-use super::error::ScriptError;
 use super::native::Native;
 use super::scope::{LineMaps, Reporter, Scope};
 use super::thread::{Current, Thread};
@@ -53,6 +52,8 @@ pub struct ModuleSet {
     options: ModuleOptions,
     modules: RefCell<HashMap<PathBuf, Rc<Module>>>,
     loading: RefCell<Vec<PathBuf>>,
+    /// What files that are no modules themselves required.
+    users: RefCell<HashMap<PathBuf, BTreeSet<PathBuf>>>,
 }
 
 impl ModuleSet {
@@ -62,6 +63,7 @@ impl ModuleSet {
             options,
             modules: RefCell::default(),
             loading: RefCell::default(),
+            users: RefCell::default(),
         })
     }
 
@@ -92,6 +94,54 @@ impl ModuleSet {
     #[must_use]
     pub fn paths(&self) -> Vec<PathBuf> {
         self.modules.borrow().keys().cloned().collect()
+    }
+
+    /// The files of this set that another one has no instance of, by path.
+    #[must_use]
+    pub fn paths_not_in(&self, other: &Self) -> Vec<PathBuf> {
+        let others = other.modules.borrow();
+        let mut paths: Vec<_> = self
+            .modules
+            .borrow()
+            .keys()
+            .filter(|path| !others.contains_key(*path))
+            .cloned()
+            .collect();
+        paths.sort();
+        paths
+    }
+
+    /// Whether an instance of this set runs in the scope.
+    #[must_use]
+    pub fn holds(&self, scope: &Rc<Scope>) -> bool {
+        let modules = self.modules.borrow();
+        let found = modules.get(scope.path());
+        found.is_some_and(|module| Rc::ptr_eq(&module.scope, scope))
+    }
+
+    /// Whether a script or module required another, by itself or by what it requires.
+    #[must_use]
+    pub fn needs(&self, from: &Path, wanted: &Path) -> bool {
+        let (modules, users) = (self.modules.borrow(), self.users.borrow());
+        let mut seen = BTreeSet::new();
+        let mut ahead = vec![from.to_owned()];
+        while let Some(path) = ahead.pop() {
+            let of_module = modules.get(&path).map(|module| module.needs.borrow());
+            let of_script = users.get(&path);
+            for needed in of_module
+                .iter()
+                .flat_map(|needs| needs.iter())
+                .chain(of_script.into_iter().flatten())
+            {
+                if needed == wanted {
+                    return true;
+                }
+                if seen.insert(needed.clone()) {
+                    ahead.push(needed.clone());
+                }
+            }
+        }
+        false
     }
 
     /// The scopes of all instances, by path.
@@ -144,8 +194,17 @@ impl ModuleSet {
         let path = self.find(from, name).ok_or_else(|| {
             JsNativeError::error().with_message(format!("Cannot find module '{name}'"))
         })?;
-        if let Some(requirer) = self.modules.borrow().get(from) {
-            requirer.needs.borrow_mut().insert(path.clone());
+        match self.modules.borrow().get(from) {
+            Some(requirer) => {
+                requirer.needs.borrow_mut().insert(path.clone());
+            }
+            None => {
+                let mut users = self.users.borrow_mut();
+                users
+                    .entry(from.to_owned())
+                    .or_default()
+                    .insert(path.clone());
+            }
         }
         let known = self.modules.borrow().get(&path).cloned();
         let module = match known {
@@ -252,9 +311,7 @@ impl ModuleSet {
         for (name, value) in variables {
             context.register_global_property(name, value, Attribute::all())?;
         }
-        scope
-            .evaluate(path, &text, context)
-            .map_err(|error| thrown(&error))?;
+        scope.evaluate_for_caller(path, &text, context)?;
         Ok(())
     }
 
@@ -286,12 +343,6 @@ impl ModuleSet {
         let mut folders = options.roots.iter().chain(&options.allowed);
         folders.any(|folder| path.starts_with(normalized(folder)))
     }
-}
-
-fn thrown(error: &ScriptError) -> JsError {
-    JsNativeError::syntax()
-        .with_message(error.to_string())
-        .into()
 }
 
 fn read(path: &Path) -> JsResult<String> {

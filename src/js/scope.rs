@@ -8,13 +8,21 @@ use std::rc::Rc;
 use std::time::Duration;
 
 use boa_engine::context::ContextBuilder;
+use boa_engine::property::Attribute;
 use boa_engine::realm::Realm;
-use boa_engine::{Context, JsError, JsObject, JsResult, JsValue, Script, Source};
+use boa_engine::{
+    Context, JsError, JsNativeError, JsObject, JsResult, JsString, JsValue, NativeFunction, Script,
+    Source,
+};
 
+use super::entry;
 use super::error::ScriptError;
+use super::native::Native;
 use super::runtime;
-use super::strip::{self, LineMap};
+use super::strip;
 use super::thread::Thread;
+
+pub use super::strip::LineMap;
 
 /// Maps of the texts that were not written in JavaScript, by path.
 pub type LineMaps = Rc<RefCell<HashMap<String, LineMap>>>;
@@ -32,6 +40,8 @@ pub struct Scope {
     realm: Realm,
     retired: Cell<bool>,
     dead: Cell<bool>,
+    /// The function `main` was called.
+    ran_main: Rc<Cell<bool>>,
     maps: LineMaps,
     reporter: Reporter,
     /// What the layer above keeps for the script.
@@ -66,6 +76,7 @@ impl Scope {
             realm,
             retired: Cell::new(false),
             dead: Cell::new(false),
+            ran_main: Rc::default(),
             maps: maps.clone(),
             reporter,
             data: RefCell::default(),
@@ -154,6 +165,75 @@ impl Scope {
         source: &str,
         context: &mut Context,
     ) -> Result<JsValue, ScriptError> {
+        self.parse(path, source, false, context)?
+            .evaluate(context)
+            .map_err(|error| self.describe(&error, context))
+    }
+
+    /// [`Scope::evaluate`] for code that others call: what it throws, they catch.
+    ///
+    /// # Errors
+    /// A syntax error, or what was thrown.
+    pub(super) fn evaluate_for_caller(
+        &self,
+        path: &Path,
+        source: &str,
+        context: &mut Context,
+    ) -> JsResult<JsValue> {
+        let script = self.parse(path, source, false, context).map_err(|error| {
+            let text = error.to_string();
+            let text = text.strip_prefix("SyntaxError: ").unwrap_or(&text);
+            JsNativeError::syntax().with_message(text.to_owned())
+        })?;
+        script.evaluate(context)
+    }
+
+    /// [`Scope::evaluate`]; afterwards [`Scope::ran_main`] tells whether the text's function `main` was called.
+    ///
+    /// # Errors
+    /// As [`Scope::evaluate`].
+    pub fn evaluate_noting_main(
+        &self,
+        path: &Path,
+        source: &str,
+        context: &mut Context,
+    ) -> Result<JsValue, ScriptError> {
+        self.parse(path, source, true, context)?
+            .evaluate(context)
+            .map_err(|error| self.describe(&error, context))
+    }
+
+    /// Whether the function `main` was called.
+    #[must_use]
+    pub fn ran_main(&self) -> bool {
+        self.ran_main.get()
+    }
+
+    /// A variable of the global scope, however it was declared; `undefined` when there is none. The name must be an
+    /// identifier.
+    ///
+    /// # Errors
+    /// When it cannot be read yet.
+    pub fn variable(&self, name: &str, context: &mut Context) -> JsResult<JsValue> {
+        let text = format!("typeof {name} === \"undefined\" ? undefined : {name}");
+        Script::parse(Source::from_bytes(text.as_bytes()), None, context)?.evaluate(context)
+    }
+
+    /// Runs work that makes objects, so that they belong to this scope: they have its prototypes.
+    pub fn in_realm<R>(&self, context: &mut Context, work: impl FnOnce(&mut Context) -> R) -> R {
+        let realm = context.enter_realm(self.realm.clone());
+        let result = work(context);
+        context.enter_realm(realm);
+        result
+    }
+
+    fn parse(
+        &self,
+        path: &Path,
+        source: &str,
+        note_main: bool,
+        context: &mut Context,
+    ) -> Result<Script, ScriptError> {
         let name = path.to_string_lossy();
         let code = strip::to_javascript(&name, source)
             .map_err(|error| ScriptError::from_syntax(error, &name))?;
@@ -161,13 +241,36 @@ impl Scope {
             Some(map) => self.maps.borrow_mut().insert(name.to_string(), map),
             None => self.maps.borrow_mut().remove(name.as_ref()),
         };
-        let source = Source::from_bytes(code.text.as_bytes()).with_path(path);
-        let script = Script::parse(source, None, context).map_err(|error| {
-            ScriptError::from_parse(&error, context, &name, &*self.maps.borrow())
-        })?;
-        script
-            .evaluate(context)
-            .map_err(|error| self.describe(&error, context))
+        let marked = if note_main {
+            entry::with_mark(&code.text)
+        } else {
+            None
+        };
+        if marked.is_some() {
+            self.add_mark(context)
+                .map_err(|error| self.describe(&error, context))?;
+        }
+        let text = marked.unwrap_or(code.text);
+        let source = Source::from_bytes(text.as_bytes()).with_path(path);
+        Script::parse(source, None, context)
+            .map_err(|error| ScriptError::from_parse(&error, context, &name, &*self.maps.borrow()))
+    }
+
+    /// The function that a marked `main` calls.
+    fn add_mark(&self, context: &mut Context) -> JsResult<()> {
+        let mark = NativeFunction::from_copy_closure_with_captures(
+            |_, _, ran: &Native<Rc<Cell<bool>>>, _| {
+                ran.0.set(true);
+                Ok(JsValue::undefined())
+            },
+            Native(Rc::clone(&self.ran_main)),
+        )
+        .to_js_function(context.realm());
+        context.register_global_property(
+            JsString::from(entry::MARK),
+            JsObject::from(mark),
+            Attribute::empty(),
+        )
     }
 
     /// What was thrown, and where.

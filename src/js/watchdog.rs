@@ -17,6 +17,9 @@
 //!   language's own terms a data race, in those of the machine code a plain load of either the old or the new word, at
 //!   the latest at the next opcode, since opcodes are calls through a table that the compiler cannot look through.
 //!   No value that the race decides is used for anything but a comparison.
+//!   It is likewise an alias of memory that the closure borrows mutably; the interpreter itself writes these fields only
+//!   through `set_runtime_limits` and `runtime_limits_mut`, which nothing but `run` calls while a call is registered.
+//! - A closure that puts another context in the place of its own (`std::mem::swap`) makes the wrong one stop, and no more.
 //!
 //! Nothing else may be done through this pointer.
 #![allow(unsafe_code)]

@@ -25,7 +25,7 @@ use crate::bus::{Bus, BusOptions, LogLimits, QueueLimits};
 use crate::config::Config;
 use crate::engine::events::EventKind;
 use crate::engine::{Engine, EngineOptions};
-use crate::hooks::{Gate, HookOptions, Scripts};
+use crate::hooks::{Gate, HookOptions, HookParts, Scripts};
 use crate::http::middleware::{Cors, Edge, EdgeOptions};
 use crate::http::rate::RateLimits;
 use crate::live::{Live, LiveOptions, StreamLimits};
@@ -134,20 +134,21 @@ pub async fn start(config: &Config, listener: TcpListener) -> anyhow::Result<Run
     let addr = listener.local_addr()?;
     let clients = Clients::default();
     engine.register_hook(Arc::new(Dispatcher::start(engine.clone(), clients.clone())));
-    let live = Live::start(&engine, live_options(config));
+    let live = open_live(config, &engine);
+    let stop = CancellationToken::new();
+    let scripts = open_scripts(config, &engine, &live, stop.clone()).await?;
+    scripts.migrate_up().await?;
+    scripts.load().await;
     let shared = routes::Shared {
         engine: Data::new(engine.clone()),
         clients: Data::new(clients.clone()),
         live: Data::new(live.clone()),
+        scripts: Data::new(scripts.clone()),
         documents: Data::new(documents()),
         limits: Data::new(RateLimits::default()),
         thumbs: Data::new(Thumbs::new(engine.files().clone())),
         public: routes::Public::of(config),
     };
-    let stop = CancellationToken::new();
-    let scripts = open_scripts(config, &engine, stop.clone()).await?;
-    scripts.migrate_up().await?;
-    scripts.load().await;
     engine
         .announce(EventKind::Bootstrap, &[])
         .await
@@ -212,10 +213,19 @@ fn live_options(config: &Config) -> LiveOptions {
     }
 }
 
+/// Starts live events for an engine.
+#[must_use]
+pub fn open_live(config: &Config, engine: &Engine) -> Live {
+    Live::start(engine, live_options(config))
+}
+
 /// The descriptions of the rooms beside the API.
 #[must_use]
 pub fn documents() -> Documents {
-    Documents(vec![crate::live::description()])
+    Documents(vec![
+        crate::live::description(),
+        crate::hooks::description(),
+    ])
 }
 
 /// Starts the script thread of an engine; no script runs yet.
@@ -225,6 +235,7 @@ pub fn documents() -> Documents {
 pub async fn open_scripts(
     config: &Config,
     engine: &Engine,
+    live: &Live,
     stop: CancellationToken,
 ) -> anyhow::Result<Scripts> {
     let mut conn = engine.store().read().await?;
@@ -236,10 +247,16 @@ pub async fn open_scripts(
         budget: hooks.timeout,
         growth_bytes_max: hooks.growth_bytes_max,
         automigrate: hooks.automigrate,
+        watch: hooks.watch,
         top_level_only: migrations::was_made_by_pocketbase(&mut conn).await?,
         dev: config.dev,
     };
-    Scripts::open(engine, options, stop).context("no thread for hook scripts")
+    let parts = HookParts {
+        engine: engine.clone(),
+        live: live.clone(),
+        apis: Vec::new(),
+    };
+    Scripts::open(parts, options, stop).context("no thread for hook scripts")
 }
 
 /// Scripts require files by absolute paths.

@@ -14,6 +14,7 @@ use crate::api::realtime::Clients;
 use crate::blob::Thumbs;
 use crate::config::Config;
 use crate::engine::Engine;
+use crate::hooks::{self, Scripts};
 use crate::http::ApiError;
 use crate::http::middleware::Deferred;
 use crate::http::rate::RateLimits;
@@ -25,6 +26,7 @@ pub(super) struct Shared {
     pub(super) engine: Data<Engine>,
     pub(super) clients: Data<Clients>,
     pub(super) live: Data<Live>,
+    pub(super) scripts: Data<Scripts>,
     pub(super) documents: Data<Documents>,
     pub(super) limits: Data<RateLimits>,
     pub(super) thumbs: Data<Thumbs>,
@@ -55,6 +57,7 @@ pub(super) fn mount(app: &mut ServiceConfig, shared: &Shared) {
     app.app_data(shared.engine.clone())
         .app_data(shared.clients.clone())
         .app_data(shared.live.clone())
+        .app_data(shared.scripts.clone())
         .app_data(shared.documents.clone())
         .app_data(shared.limits.clone())
         .app_data(shared.thumbs.clone())
@@ -65,6 +68,7 @@ pub(super) fn mount(app: &mut ServiceConfig, shared: &Shared) {
                 .wrap(Deferred::new(Arc::new(Live::clone(&shared.live))))
                 .configure(api::configure)
                 .configure(live::configure)
+                .configure(hooks::configure)
                 .default_service(web::to(unknown)),
         )
         .route("/_", web::get().to(to_pages))

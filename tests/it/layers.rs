@@ -34,7 +34,7 @@ const EDGES: &[(&str, &[&str])] = &[
         "hooks",
         &[
             "base", "filter", "bus", "blob", "mail", "js", "model", "store", "engine", "http",
-            "api",
+            "api", "live",
         ],
     ),
     (
@@ -68,7 +68,7 @@ const LIBRARIES: &[(&str, &[&str])] = &[
     ),
     ("actix_files", &["server"]),
     ("actix_multipart", &["http"]),
-    ("utoipa", &["api", "live"]),
+    ("utoipa", &["api", "live", "hooks"]),
     ("clap", &["config"]),
     ("dotenvy", &["cli"]),
     ("anyhow", &["cli", "server"]),

@@ -1,13 +1,20 @@
 //! Lines that scripts write into the server's log.
 
-use boa_engine::{Context, JsArgs, JsResult, JsValue};
+use boa_engine::{Context, JsArgs, JsResult, JsString, JsValue};
 
 use super::Natives;
 use crate::js::SCRIPT_TARGET;
 use crate::js::runtime::format_values;
 use crate::js::thread::Thread;
 
-pub(super) const NATIVES: Natives = &[("write", 2, write)];
+pub(super) const NATIVES: Natives = &[("write", 2, write), ("script", 0, script)];
+
+/// `script()`: the name of the script or module that runs.
+fn script(_: &JsValue, _: &[JsValue], _: &mut Context) -> JsResult<JsValue> {
+    let scope = Thread::of_native()?.on_behalf().scope;
+    let name = scope.as_ref().map_or("", |scope| scope.name());
+    Ok(JsString::from(name).into())
+}
 
 /// `write(level, values)`: one line; the values are shown as Node's console shows them.
 fn write(_: &JsValue, args: &[JsValue], context: &mut Context) -> JsResult<JsValue> {

@@ -5,16 +5,24 @@
 //! What they put into `api` are the globals. All of it is frozen, so that scripts cannot change it for each other.
 
 mod app;
+mod auth;
 pub(super) mod bytes;
+pub(super) mod cron;
+mod data;
 mod dates;
 mod db;
 pub(super) mod filesystem;
 mod info;
 mod log;
 mod models;
+pub(super) mod modules;
+mod plain;
+mod pubsub;
 mod registration;
 mod request;
 mod response;
+pub(super) mod storage;
+mod utils;
 
 use std::path::Path;
 use std::rc::Rc;
@@ -26,7 +34,7 @@ use boa_engine::{
     Context, JsNativeError, JsObject, JsResult, JsString, JsValue, NativeFunction, js_string,
 };
 
-use super::world::World;
+use super::world::{World, world};
 use super::{collection, event, failure, record};
 use crate::js::error::ScriptError;
 use crate::js::scope::Scope;
@@ -62,6 +70,14 @@ const PRELUDE: &[(&str, &str)] = &[
         "internal:register.js",
         include_str!("../prelude/register.js"),
     ),
+    ("internal:log.js", include_str!("../prelude/log.js")),
+    ("internal:data.js", include_str!("../prelude/data.js")),
+    (
+        "internal:services.js",
+        include_str!("../prelude/services.js"),
+    ),
+    // The last one.
+    ("internal:freeze.js", include_str!("../prelude/freeze.js")),
 ];
 
 /// The natives by the name of the object that holds them: `host.<area>.<name>`.
@@ -80,6 +96,13 @@ const AREAS: &[(&str, Natives)] = &[
     ("request", request::NATIVES),
     ("response", response::NATIVES),
     ("file", filesystem::NATIVES),
+    ("data", data::NATIVES),
+    ("pubsub", pubsub::NATIVES),
+    ("modules", modules::NATIVES),
+    ("storage", storage::NATIVES),
+    ("cron", cron::NATIVES),
+    ("auth", auth::NATIVES),
+    ("utils", utils::NATIVES),
 ];
 
 const EVENT: Natives = &[
@@ -189,6 +212,20 @@ impl Shared {
             context.register_global_property(
                 key.clone(),
                 value.clone(),
+                Attribute::WRITABLE | Attribute::CONFIGURABLE,
+            )?;
+        }
+        let global = context.global_object();
+        let hooks = world()?.options.hooks.hooks_dir.clone();
+        let hooks = JsString::from(hooks.to_string_lossy().as_ref());
+        for (name, value) in [
+            ("self", JsValue::from(global.clone())),
+            ("global", global.into()),
+            ("__hooks", hooks.into()),
+        ] {
+            context.register_global_property(
+                JsString::from(name),
+                value,
                 Attribute::WRITABLE | Attribute::CONFIGURABLE,
             )?;
         }

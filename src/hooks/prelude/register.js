@@ -8,8 +8,4 @@
     api.cronAdd = (id, expression, handler) => host.register.cron(id, expression, handler);
     api.migrate = (up, down) => host.register.migrate(up, down);
     api.cronRemove = (id) => host.register.uncron(id);
-    api.console = {};
-    for (const level of ["debug", "log", "info", "warn", "error"]) {
-        api.console[level] = (...values) => host.log.write(level, ...values);
-    }
 })

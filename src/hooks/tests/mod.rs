@@ -12,7 +12,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::call::{Outcome, plain_call};
 use super::world::World;
-use super::{HookOptions, Scripts};
+use super::{HookOptions, HookParts, Scripts};
 use crate::base::clock::Clock;
 use crate::blob::Storage;
 use crate::bus::{Bus, BusOptions};
@@ -20,6 +20,7 @@ use crate::engine::collections::Import;
 use crate::engine::{Engine, EngineOptions};
 use crate::js::error::ScriptError;
 use crate::js::thread::Turn;
+use crate::live::{Live, LiveOptions};
 use crate::store::{Store, StoreOptions};
 
 /// An engine with scripts, and a few collections: `notes`, `comments` and the `users` that every directory has.
@@ -72,12 +73,18 @@ impl House {
             growth_bytes_max: 1 << 30,
             top_level_only: false,
             automigrate: false,
+            watch: false,
             dev: false,
         };
         for folder in [&options.hooks_dir, &options.modules_dir] {
             std::fs::create_dir_all(folder).unwrap();
         }
-        let scripts = Scripts::open(&engine, options, stop.clone()).unwrap();
+        let parts = HookParts {
+            engine: engine.clone(),
+            live: Live::start(&engine, LiveOptions::default()),
+            apis: Vec::new(),
+        };
+        let scripts = Scripts::open(parts, options, stop.clone()).unwrap();
         scripts.load().await;
         Self {
             engine,
