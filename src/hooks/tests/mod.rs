@@ -11,6 +11,7 @@ use tokio::sync::oneshot;
 use tokio_util::sync::CancellationToken;
 
 use super::call::{Outcome, plain_call};
+use super::catalog::Wanted;
 use super::world::World;
 use super::{HookOptions, HookParts, Scripts};
 use crate::base::clock::Clock;
@@ -97,8 +98,11 @@ impl House {
     /// Adds a script, or replaces it, and loads it. Panics when it does not load.
     pub(super) async fn script(&self, name: &str, text: &str) {
         std::fs::write(self.dir.path().join("pb_hooks").join(name), text).unwrap();
-        let errors = self.scripts.load_all().await;
-        assert!(errors.is_empty(), "{errors:?}");
+        self.scripts.refresh(Wanted::Changed).await;
+        for script in self.scripts.list() {
+            let error = script.state(|state| state.last_error.clone());
+            assert!(error.is_none(), "{error:?}");
+        }
     }
 
     /// Runs the body of a function; gives what it returns. Panics when it throws.
@@ -135,7 +139,9 @@ fn begin(
         Ok(function.as_function().expect("a function"))
     })?;
     let arguments = Box::new(|_: &mut _| Ok(Vec::new()));
-    plain_call(turn, &scope, &function, arguments, None, answer);
+    plain_call(turn, &scope, &function, arguments, None, |outcome| {
+        let _ = answer.send(outcome);
+    });
     Ok(())
 }
 
