@@ -16,6 +16,7 @@ use super::event::EventObject;
 use super::failure;
 use super::registry::Function;
 use super::session::{App, Session, ToHost};
+use super::values;
 use super::world::World;
 use crate::engine::events::{Event, Handler, Step, Visit, WITHIN, Within};
 use crate::engine::{Engine, Error};
@@ -403,7 +404,7 @@ pub(super) fn plain_call(
     turn.enter_as(scope, current, budget, |context| {
         let done: Done = Box::new(move |context, outcome| {
             let outcome = outcome
-                .and_then(|value| Ok(value.to_json(context)?.unwrap_or_default()))
+                .and_then(|value| values::json(&value, context))
                 .map_err(|error| owner.describe(&error, context));
             answer(outcome);
         });

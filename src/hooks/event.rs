@@ -275,7 +275,7 @@ fn to_js(slot: Slot, context: &mut Context) -> JsResult<JsValue> {
             JsArray::from_iter(objects, context).into()
         }
         Slot::Json(json) => JsValue::from_json(&json, context)?,
-        Slot::Collection(collection) => CollectionObject::create(collection)?.into(),
+        Slot::Collection(collection) => CollectionObject::of_event(collection)?.into(),
         Slot::Collections(collections) => {
             let objects = collections
                 .into_iter()
