@@ -16,6 +16,7 @@ use super::event::EventObject;
 use super::failure;
 use super::registry::Function;
 use super::session::{App, Session, ToHost};
+use super::values;
 use super::world::World;
 use crate::engine::events::{Event, Handler, Step, Visit, WITHIN, Within};
 use crate::engine::{Engine, Error};
@@ -244,7 +245,11 @@ impl EventCall {
             return;
         };
         if let Err(error) = turn.thread.check_depth() {
-            let error = failure::plain(&error.to_string());
+            // The scripts' own doing; the depth at which it shows says nothing to a client.
+            function
+                .script
+                .failed("a handler was not called", &error.to_string());
+            let error = Error::BadRequest(String::new());
             let _ = to_host.send(ToHost::Done(Box::new(event), Err(error)));
             return;
         }
@@ -409,7 +414,7 @@ pub(super) fn plain_call(
     turn.enter_as(scope, current, budget, |context| {
         let done: Done = Box::new(move |context, outcome| {
             let outcome = outcome
-                .and_then(|value| Ok(value.to_json(context)?.unwrap_or_default()))
+                .and_then(|value| values::json(&value, context))
                 .map_err(|error| describe(&owner, &error, context));
             answer(outcome);
         });

@@ -9,19 +9,30 @@ mod auth;
 pub(super) mod bytes;
 pub(super) mod cron;
 mod data;
+mod dates;
+mod db;
+mod files;
 pub(super) mod filesystem;
+mod http;
+mod info;
 mod log;
+pub(super) mod mail;
+mod models;
 pub(super) mod modules;
+mod os;
 mod plain;
 mod pubsub;
 mod registration;
 mod request;
 mod response;
+mod security;
 pub(super) mod storage;
+mod template;
 mod utils;
 
 use std::path::Path;
 use std::rc::Rc;
+use std::time::Duration;
 
 use boa_engine::object::ObjectInitializer;
 use boa_engine::object::builtins::JsFunction;
@@ -31,10 +42,10 @@ use boa_engine::{
 };
 
 use super::world::{World, world};
-use super::{event, record};
+use super::{collection, event, failure, record};
 use crate::js::error::ScriptError;
 use crate::js::scope::Scope;
-use crate::js::thread::Turn;
+use crate::js::thread::{Current, Turn};
 
 /// A native as the prelude calls it.
 pub(super) type NativeCall = fn(&JsValue, &[JsValue], &mut Context) -> JsResult<JsValue>;
@@ -42,16 +53,41 @@ pub(super) type NativeCall = fn(&JsValue, &[JsValue], &mut Context) -> JsResult<
 /// Natives of one area: name, number of parameters, function.
 pub(super) type Natives = &'static [(&'static str, usize, NativeCall)];
 
+/// The script time of building the API, which is no script's work.
+const BUILD_BUDGET: Duration = Duration::from_secs(60);
+
 /// The files of the prelude in their order: name and text.
 const PRELUDE: &[(&str, &str)] = &[
     ("internal:errors.js", include_str!("../prelude/errors.js")),
+    ("internal:models.js", include_str!("../prelude/models.js")),
+    (
+        "internal:datetime.js",
+        include_str!("../prelude/datetime.js"),
+    ),
     ("internal:record.js", include_str!("../prelude/record.js")),
+    (
+        "internal:collection.js",
+        include_str!("../prelude/collection.js"),
+    ),
+    ("internal:dbx.js", include_str!("../prelude/dbx.js")),
     ("internal:app.js", include_str!("../prelude/app.js")),
     ("internal:readers.js", include_str!("../prelude/readers.js")),
     ("internal:values.js", include_str!("../prelude/values.js")),
     ("internal:event.js", include_str!("../prelude/event.js")),
     ("internal:router.js", include_str!("../prelude/router.js")),
     ("internal:files.js", include_str!("../prelude/files.js")),
+    (
+        "internal:security.js",
+        include_str!("../prelude/security.js"),
+    ),
+    ("internal:http.js", include_str!("../prelude/http.js")),
+    ("internal:os.js", include_str!("../prelude/os.js")),
+    ("internal:mail.js", include_str!("../prelude/mail.js")),
+    ("internal:storage.js", include_str!("../prelude/storage.js")),
+    (
+        "internal:template.js",
+        include_str!("../prelude/template.js"),
+    ),
     (
         "internal:register.js",
         include_str!("../prelude/register.js"),
@@ -69,13 +105,25 @@ const PRELUDE: &[(&str, &str)] = &[
 /// The natives by the name of the object that holds them: `host.<area>.<name>`.
 const AREAS: &[(&str, Natives)] = &[
     ("event", EVENT),
-    ("record", RECORD),
+    ("record", record::NATIVES),
+    ("collection", collection::NATIVES),
+    ("models", models::NATIVES),
+    ("db", db::NATIVES),
+    ("dates", dates::NATIVES),
+    ("info", info::NATIVES),
+    ("failure", failure::NATIVES),
     ("register", registration::NATIVES),
     ("log", log::NATIVES),
     ("app", app::NATIVES),
     ("request", request::NATIVES),
     ("response", response::NATIVES),
     ("file", filesystem::NATIVES),
+    ("security", security::NATIVES),
+    ("http", http::NATIVES),
+    ("os", os::NATIVES),
+    ("mail", mail::NATIVES),
+    ("files", files::NATIVES),
+    ("template", template::NATIVES),
     ("data", data::NATIVES),
     ("pubsub", pubsub::NATIVES),
     ("modules", modules::NATIVES),
@@ -95,8 +143,6 @@ const EVENT: Natives = &[
     ("hasRequest", 0, event::has_request),
 ];
 
-const RECORD: Natives = &[("get", 1, record::get), ("set", 2, record::set)];
-
 /// The API that all scopes of the thread share.
 pub(super) struct Shared {
     /// Keeps the functions' own scope alive.
@@ -104,7 +150,17 @@ pub(super) struct Shared {
     globals: Vec<(PropertyKey, JsValue)>,
     pub(super) event_prototype: JsObject,
     pub(super) record_prototype: JsObject,
+    pub(super) collection_prototype: JsObject,
+    /// `(ms)` -> a date.
+    pub(super) make_date: JsFunction,
+    /// `(text)` -> the value of a JSON field.
+    pub(super) make_raw: JsFunction,
+    /// Of the engine's error inside an error that scripts catch.
+    pub(super) go_value_prototype: JsObject,
     pub(super) file_prototype: JsObject,
+    /// A script's message -> its parts, and back.
+    pub(super) mail_parts: JsFunction,
+    pub(super) make_mail: JsFunction,
     /// `(status, message, data)` -> an error object of the API.
     pub(super) make_error: JsFunction,
 }
@@ -119,7 +175,11 @@ impl Shared {
             .bare_scope(&turn.thread, "api")
             .map_err(|error| ScriptError::new(error.to_string()))?;
         let owner = Rc::clone(&scope);
-        turn.enter(&scope, None, false, |context| {
+        let current = Current {
+            scope: Some(Rc::clone(&scope)),
+            ..Current::default()
+        };
+        turn.enter_as(&scope, current, Some(BUILD_BUDGET), |context| {
             let api = JsObject::with_object_proto(context.intrinsics());
             let host = natives(context).map_err(|error| owner.describe(&error, context))?;
             for (name, text) in PRELUDE {
@@ -154,16 +214,26 @@ impl Shared {
                     .into()
             })
         };
-        let make_error = object("makeError", context)?;
+        let callable = |name: &str, context: &mut Context| -> JsResult<JsFunction> {
+            JsFunction::from_object(object(name, context)?).ok_or_else(|| {
+                JsNativeError::typ()
+                    .with_message(format!("the prelude's {name} is no function"))
+                    .into()
+            })
+        };
         Ok(Self {
             _scope: scope,
             globals,
             event_prototype: object("eventPrototype", context)?,
             record_prototype: object("recordPrototype", context)?,
             file_prototype: object("filePrototype", context)?,
-            make_error: JsFunction::from_object(make_error).ok_or_else(|| {
-                JsNativeError::typ().with_message("the prelude's makeError is no function")
-            })?,
+            go_value_prototype: object("goValuePrototype", context)?,
+            collection_prototype: object("collectionPrototype", context)?,
+            make_date: callable("makeDate", context)?,
+            make_raw: callable("makeRaw", context)?,
+            mail_parts: callable("mailParts", context)?,
+            make_mail: callable("makeMail", context)?,
+            make_error: callable("makeError", context)?,
         })
     }
 
