@@ -280,13 +280,22 @@ impl Scripts {
         work: impl FnOnce(&mut Turn<'_>) -> R + Send + 'static,
     ) -> Option<R> {
         let (answer, answered) = oneshot::channel();
+        let (started, begun) = oneshot::channel();
         let job = Box::new(move |turn: &mut Turn<'_>| {
+            let _ = started.send(turn.thread.epoch());
             let _ = answer.send(work(turn));
         });
-        self.inner.host.continue_with(&Route::General, job);
+        let host = &self.inner.host;
+        host.continue_with(&Route::General, job);
+        let epoch = tokio::select! {
+            epoch = begun => epoch.ok()?,
+            () = host.given_up() => return None,
+        };
+        // A thread that is stuck in the work never drops it.
         tokio::select! {
+            biased;
             result = answered => result.ok(),
-            () = self.inner.host.given_up() => None,
+            () = host.left(epoch) => None,
         }
     }
 }
