@@ -349,7 +349,7 @@ impl World {
             }
         }
         let before = self.modules.replace(Rc::clone(&modules));
-        for unit in modules.scopes().iter().filter_map(|scope| unit_of(scope)) {
+        for unit in modules.scopes().iter().filter_map(unit_of) {
             unit.set_live(true);
         }
         self.publish();
