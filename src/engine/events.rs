@@ -36,8 +36,9 @@ pub use tapped::{Outcome, Slots, Tapped, tapped};
 pub enum EventKind {
     Bootstrap,
     Serve,
+    /// Slot `is_restart`.
     Terminate,
-    /// Slots `filename`, `exclude`.
+    /// Slots `filename` (empty: to be made), `exclude` (names in the data directory), as the next.
     BackupCreate,
     BackupRestore,
     /// Slot `mail`.
@@ -54,12 +55,13 @@ pub enum EventKind {
     RealtimeMessageSend,
     /// Slots `client` (id), `subscriptions` (texts).
     RealtimeSubscribeRequest,
-    /// Slot `settings`.
+    /// Slot `settings`, with passwords and secrets, as in the next.
     SettingsListRequest,
     /// Slots `old_settings`, `new_settings`.
     SettingsUpdateRequest,
+    /// After settings were changed, before the answer.
     SettingsReload,
-    /// Slots `record`, `field`, `served_path`, `served_name`.
+    /// Slots `record`, `field` (the object), `served_path`, `served_name`.
     FileDownloadRequest,
     /// Slots `record`, `token`.
     FileTokenRequest,
@@ -81,12 +83,12 @@ pub enum EventKind {
     RecordDeleteRequest,
     /// Slot `record`; outside of requests too. The default action leaves the record as it is.
     RecordEnrich,
-    /// Slots `record`, `token`, `meta`, `auth_method`.
+    /// Slots `record`, `token`, `meta` (null: none), `auth_method` (empty: no second factor, no alert).
     RecordAuthRequest,
     /// Slots `record` (may be absent), `identity`, `identity_field`, `password`.
     RecordAuthWithPasswordRequest,
     RecordAuthWithOAuth2Request,
-    /// Slots `record`, `otp`.
+    /// Slots `record`, `otp` (a record).
     RecordAuthWithOtpRequest,
     /// Slot `record`, as in the rest; `password` where one is sent, `new_email` on changes of it.
     RecordAuthRefreshRequest,

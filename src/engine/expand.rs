@@ -143,11 +143,13 @@ impl Paths {
 }
 
 /// A relation as expand sees it: where it leads and the ids per record.
-struct Relation {
-    target: Arc<Collection>,
-    multiple: bool,
+#[derive(Clone, Debug)]
+pub struct Relation {
+    pub target: Arc<Collection>,
+    /// Whether one record may lead to several.
+    pub multiple: bool,
     /// Aligned with the records.
-    ids: Vec<Vec<String>>,
+    pub ids: Vec<Vec<String>>,
 }
 
 impl Engine {
@@ -322,7 +324,8 @@ impl Engine {
     ) -> Result<bool, Error> {
         let relation = {
             let mut conn = link.conn().await?;
-            self.relation(&mut conn, schema, parents, name).await?
+            let parents: Vec<&Record> = parents.iter().map(|parent| &*parent.record).collect();
+            self.relation(&mut conn, schema, &parents, name).await?
         };
         let condition = match reader {
             Reader::Engine => Condition::Always,
@@ -380,17 +383,21 @@ impl Engine {
         Ok(true)
     }
 
-    async fn relation(
+    /// Where a relation field, or a back-relation such as `comments_via_post`, leads to from records of one collection.
+    ///
+    /// # Errors
+    /// `BadRequest` when there is no such relation; those of the database.
+    pub async fn relation(
         &self,
         conn: &mut Conn,
         schema: &Schema,
-        parents: &[Enriched],
+        parents: &[&Record],
         name: &str,
     ) -> Result<Relation, Error> {
         let unknown = || Error::bad_request(format!("unknown relation {name}"));
         let collection = parents
             .first()
-            .map(|parent| parent.record.collection())
+            .map(|parent| parent.collection())
             .ok_or_else(unknown)?;
         if let Some(options) = collection.field(name).and_then(Field::as_relation) {
             return Ok(Relation {
@@ -402,7 +409,7 @@ impl Engine {
                 ids: parents
                     .iter()
                     .map(|parent| {
-                        let value = parent.record.get(name);
+                        let value = parent.get(name);
                         value
                             .into_iter()
                             .flat_map(crate::model::Value::items)
@@ -417,7 +424,7 @@ impl Engine {
         if options.collection_id != collection.id {
             return Err(unknown());
         }
-        let owners: Vec<&str> = parents.iter().map(|parent| parent.record.id()).collect();
+        let owners: Vec<&str> = parents.iter().map(|parent| parent.id()).collect();
         let ids =
             records::referencing_ids(conn, &target, field, &owners, BACK_RELATION_MAX).await?;
         Ok(Relation {

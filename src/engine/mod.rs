@@ -28,7 +28,7 @@ pub mod settings;
 
 pub use core::{Engine, EngineOptions};
 pub use error::{Cause, Error};
-pub use expand::{Enriched, ExpandTree};
+pub use expand::{Enriched, ExpandTree, Relation};
 pub use hooks::{Committed, Failed, Hooks, Next, Op, RecordEvent, RecordHook, Stage};
 pub use link::Link;
 pub use mails::RecordMail;

@@ -8,11 +8,13 @@ use boa_engine::{Context, JsArgs, JsNativeError, JsObject, JsResult, JsString, J
 use boa_gc::GcRefCell;
 use tokio::sync::{mpsc, oneshot};
 
+use super::collection::CollectionObject;
 use super::failure;
 use super::globals::mail;
 use super::operate::wait_for;
 use super::record::RecordObject;
 use super::session::ToHost;
+use super::values;
 use super::world::World;
 use crate::engine::Error;
 use crate::engine::events::{Event, EventKind, Slot};
@@ -251,6 +253,10 @@ fn refresh(this: &JsValue) -> JsResult<()> {
         read.borrow_mut().retain(
             |(name, value)| match event.get(&name.to_std_string_escaped()) {
                 Some(Slot::Record(record)) => RecordObject::replace(value, (**record).clone()),
+                Some(Slot::Collection(collection)) if CollectionObject::is(value) => {
+                    CollectionObject::replace(value, collection.clone(), true);
+                    true
+                }
                 Some(_) => false,
                 None => true,
             },
@@ -269,8 +275,15 @@ fn to_js(slot: Slot, context: &mut Context) -> JsResult<JsValue> {
             JsArray::from_iter(objects, context).into()
         }
         Slot::Json(json) => JsValue::from_json(&json, context)?,
+        Slot::Collection(collection) => CollectionObject::create(collection)?.into(),
+        Slot::Collections(collections) => {
+            let objects = collections
+                .into_iter()
+                .map(|collection| CollectionObject::create(collection).map(JsValue::from))
+                .collect::<JsResult<Vec<_>>>()?;
+            JsArray::from_iter(objects, context).into()
+        }
         Slot::Mail(mail) => mail::to_js(&mail, context)?,
-        Slot::Collection(_) | Slot::Collections(_) => JsValue::undefined(),
     })
 }
 
@@ -294,7 +307,23 @@ fn from_js(before: Slot, value: &JsValue, context: &mut Context) -> JsResult<Slo
             _ => before,
         },
         Slot::Mail(_) if value.is_object() => Slot::Mail(Box::new(mail::of_js(value, context)?)),
-        Slot::Json(_) => Slot::Json(value.to_json(context)?.unwrap_or_default()),
+        Slot::Collection(_) => match CollectionObject::collection(value, context)? {
+            Some(collection) => Slot::Collection(collection),
+            None => before,
+        },
+        Slot::Collections(_) => match value.as_object() {
+            Some(list) if list.is_array() => {
+                let list = JsArray::from_object(list)?;
+                let mut collections = Vec::new();
+                for index in 0..list.length(context)? {
+                    let one = list.get(index, context)?;
+                    collections.extend(CollectionObject::collection(&one, context)?);
+                }
+                Slot::Collections(collections)
+            }
+            _ => before,
+        },
+        Slot::Json(_) => Slot::Json(values::json(value, context)?),
         other => other,
     })
 }

@@ -31,6 +31,7 @@
 mod automigrate;
 mod call;
 mod catalog;
+mod collection;
 mod control;
 mod crons;
 mod encode;
@@ -49,10 +50,15 @@ mod router;
 mod routes;
 mod serve;
 mod session;
+#[cfg(test)]
+#[allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
+mod tests;
 mod topics;
+mod values;
 mod watch;
 mod world;
 mod writes;
+mod zone;
 
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -99,6 +105,8 @@ pub struct HookOptions {
     pub top_level_only: bool,
     /// Look again when files change.
     pub watch: bool,
+    /// `$app.isDev()`.
+    pub dev: bool,
 }
 
 /// The parts of the server that scripts use.

@@ -9,7 +9,7 @@ use futures_util::future::BoxFuture;
 use tokio::sync::{mpsc, oneshot};
 
 use crate::engine::events::{Event, RequestParts};
-use crate::engine::{Engine, Error};
+use crate::engine::{Engine, Error, Link};
 use crate::js::lane::Chain;
 use crate::model::Collection;
 use crate::store::Tx;
@@ -20,7 +20,46 @@ pub(super) struct App<'a> {
     pub(super) tx: Option<&'a mut Tx>,
 }
 
-impl App<'_> {
+impl<'a> App<'a> {
+    /// What to read through.
+    pub(super) fn link(self) -> Link<'a> {
+        match self.tx {
+            Some(tx) => Link::Tx(tx),
+            None => Link::Pool(self.engine),
+        }
+    }
+
+    /// A collection by name or id, or what a script's caller reads about a missing one.
+    ///
+    /// # Errors
+    /// `NotFound`.
+    pub(super) fn named(&self, name_or_id: &str) -> Result<Arc<Collection>, Error> {
+        self.collection(name_or_id).map_err(|_| Error::not_found())
+    }
+
+    /// Does something in a transaction: the one there is, or one of its own. `alone` keeps other jobs out of a new one,
+    /// for changes of tables and long work.
+    ///
+    /// # Errors
+    /// Those of the work, or why the commit failed.
+    pub(super) async fn write<T, F>(self, alone: bool, work: F) -> Result<T, Error>
+    where
+        T: Send + 'static,
+        F: for<'t> FnOnce(Engine, &'t mut Tx) -> BoxFuture<'t, Result<T, Error>> + Send + 'static,
+    {
+        let engine = self.engine.clone();
+        let Some(tx) = self.tx else {
+            let store = self.engine.store();
+            return if alone {
+                store.write_exclusive(move |tx| work(engine, tx)).await
+            } else {
+                store.write(move |tx| work(engine, tx)).await
+            };
+        };
+        // What fails is undone alone: the script may catch the error and go on.
+        tx.savepoint(move |tx| work(engine, tx)).await
+    }
+
     /// A collection by name or id, as the transaction sees it.
     ///
     /// # Errors

@@ -114,6 +114,13 @@ impl Scope {
         self.retired.get()
     }
 
+    /// The prototype of the scope's own `Error`.
+    #[must_use]
+    pub fn error_prototype(&self) -> JsObject {
+        let constructors = self.realm.intrinsics().constructors();
+        constructors.error().prototype()
+    }
+
     /// Lets nothing of this scope run any more: promise jobs, timers, answers of the host.
     pub fn kill(&self) {
         self.dead.set(true);

@@ -49,6 +49,24 @@ enum Entry {
     Node(FieldErrors),
 }
 
+/// `owner: (id: Is missing); title: Cannot be blank.`
+impl std::fmt::Display for FieldErrors {
+    fn fmt(&self, out: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        for (index, (name, entry)) in self.entries.iter().enumerate() {
+            if index > 0 {
+                out.write_str("; ")?;
+            }
+            match entry {
+                Entry::Leaf(error) => {
+                    write!(out, "{name}: {}", error.message.trim_end_matches('.'))?;
+                }
+                Entry::Node(errors) => write!(out, "{name}: ({errors})")?,
+            }
+        }
+        out.write_str(".")
+    }
+}
+
 impl FieldErrors {
     #[must_use]
     pub fn new() -> Self {

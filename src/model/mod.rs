@@ -4,7 +4,7 @@
 //! fields ([`Field::cast`], [`Record::apply`]); [`field`] validates values into [`FieldErrors`]; the store reads and
 //! writes [`Value`]s by column.
 
-mod cast;
+pub(crate) mod cast;
 pub mod collection;
 mod errors;
 pub mod field;

@@ -254,6 +254,7 @@ pub async fn open_scripts(
         automigrate: hooks.automigrate,
         watch: hooks.watch,
         top_level_only: migrations::was_made_by_pocketbase(&mut conn).await?,
+        dev: config.dev,
     };
     let parts = HookParts {
         engine: engine.clone(),

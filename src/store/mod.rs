@@ -26,6 +26,7 @@ mod scan;
 pub mod search;
 mod select;
 mod sql;
+pub mod statement;
 pub mod tables;
 mod texts;
 mod tx;

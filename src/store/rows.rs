@@ -38,6 +38,29 @@ pub(in crate::store) fn decode(
         .collect()
 }
 
+/// As [`decode`], with the column of each field; NULL where it has none.
+///
+/// # Errors
+/// As [`decode`].
+pub(in crate::store) fn decode_at(
+    row: &SqliteRow,
+    places: &[Option<usize>],
+    fields: &[Field],
+) -> Result<Vec<Value>, Error> {
+    let place = |index: usize| places.get(index).copied().flatten();
+    fields
+        .iter()
+        .enumerate()
+        .map(|(index, field)| match place(index) {
+            Some(column) => {
+                let cell = row.try_get_raw(column).map_err(Error::from_sqlx)?;
+                Ok(value(field, &stored(cell)?))
+            }
+            None => Ok(field.zero_value()),
+        })
+        .collect()
+}
+
 /// One column as a number; 0 for NULL.
 ///
 /// # Errors

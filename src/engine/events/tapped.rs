@@ -123,3 +123,146 @@ impl Engine {
         run(&handlers, event, None, nothing).await.1
     }
 }
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use futures_util::future::BoxFuture;
+
+    use super::*;
+    use crate::engine::events::{Step, Visit};
+
+    /// Does as it is told with the number in the slot `n`.
+    #[derive(Clone)]
+    struct Told {
+        answers: bool,
+        goes_on: bool,
+        swallows: bool,
+        event: Option<Event>,
+        result: Option<Result<(), Error>>,
+    }
+
+    impl Told {
+        fn new() -> Self {
+            Self {
+                answers: false,
+                goes_on: true,
+                swallows: false,
+                event: None,
+                result: None,
+            }
+        }
+    }
+
+    impl Handler for Told {
+        fn begin(&self, event: Event) -> Box<dyn Visit> {
+            let event = Some(event);
+            Box::new(Self {
+                event,
+                ..self.clone()
+            })
+        }
+    }
+
+    impl Visit for Told {
+        fn step<'a>(&'a mut self, _: Option<&'a mut Tx>) -> BoxFuture<'a, Step> {
+            Box::pin(async move {
+                let mut event = self.event.take().unwrap();
+                if let Some(result) = self.result.take() {
+                    let result = if self.swallows { Ok(()) } else { result };
+                    return Step::Done(event, result);
+                }
+                let n = event.json("n").and_then(Json::as_i64).unwrap();
+                event.set("n", Slot::Json((n * 10).into()));
+                if self.answers {
+                    event.answer = Some(Answer::default());
+                }
+                if self.goes_on {
+                    Step::Next(event)
+                } else {
+                    Step::Done(event, Ok(()))
+                }
+            })
+        }
+
+        fn resume(&mut self, event: Event, result: Result<(), Error>) {
+            (self.event, self.result) = (Some(event), Some(result));
+        }
+    }
+
+    struct Number(i64);
+
+    impl Slots for Number {
+        fn put(&mut self, event: &mut Event) {
+            event.set("n", Slot::Json(self.0.into()));
+        }
+
+        fn take(&mut self, event: &mut Event) {
+            if let Some(n) = event.json("n").and_then(Json::as_i64) {
+                self.0 = n;
+            }
+        }
+    }
+
+    async fn outcome(handlers: &[Told], default: Result<i64, Error>) -> (i64, Tapped<i64>) {
+        let handlers: Vec<Arc<dyn Handler>> = handlers
+            .iter()
+            .map(|told| Arc::new(told.clone()) as _)
+            .collect();
+        let mut state = Number(1);
+        let event = || Event::new(EventKind::Serve, None);
+        let tapped = tapped(
+            &handlers,
+            event,
+            None,
+            &mut state,
+            async |n: &mut Number, _| {
+                n.0 += 1;
+                default
+            },
+        );
+        let tapped = tapped.await;
+        (state.0, tapped)
+    }
+
+    #[tokio::test]
+    async fn without_handlers_no_event_is_made() {
+        let event = || -> Event { unreachable!("nobody listens") };
+        let default = async |n: &mut Number, _: Option<&mut Tx>| Ok(n.0);
+        let done = tapped(&[], event, None, &mut Number(7), default).await;
+        assert!(matches!(done.result, Ok(Outcome::Done(7))));
+    }
+
+    #[tokio::test]
+    async fn the_state_goes_through_handlers_and_default_action() {
+        let (n, done) = outcome(&[Told::new(), Told::new()], Ok(5)).await;
+        assert_eq!(n, 101);
+        assert!(matches!(done.result, Ok(Outcome::Done(5))));
+    }
+
+    #[tokio::test]
+    async fn what_is_given_first_is_the_outcome() {
+        let failed = || Err(Error::bad_request("no"));
+        let answers = Told {
+            answers: true,
+            ..Told::new()
+        };
+        let stops = Told {
+            goes_on: false,
+            ..Told::new()
+        };
+        let swallows = Told {
+            swallows: true,
+            ..Told::new()
+        };
+        let (_, done) = outcome(&[answers], Ok(5)).await;
+        assert!(matches!(done.result, Ok(Outcome::Answered(_))));
+        let (n, done) = outcome(&[stops], Ok(5)).await;
+        assert!(matches!(done.result, Ok(Outcome::Silent)));
+        assert_eq!(n, 10, "the default action did not run");
+        let (_, done) = outcome(&[Told::new()], failed()).await;
+        assert_eq!(done.result.unwrap_err().to_string(), "no");
+        let (_, done) = outcome(&[swallows], failed()).await;
+        assert!(matches!(done.result, Ok(Outcome::Silent)));
+    }
+}

@@ -12,6 +12,9 @@ use crate::model::{Collection, FieldKind, Record, TokenKind, Value};
 use crate::store::records::{self, ListQuery};
 use crate::store::search::{Condition, Scope, Sort};
 
+/// More rows than any table has; a number that the database takes for a whole one.
+const NO_LIMIT: u64 = 1 << 50;
+
 /// Which records to find, and in which order.
 #[derive(Clone, Debug, Default)]
 pub struct RecordQuery<'a> {
@@ -71,7 +74,7 @@ impl Engine {
             condition: &condition,
             sort: &sort,
             limit: match query.limit {
-                0 => i64::MAX.unsigned_abs(),
+                0 => NO_LIMIT,
                 limit => limit,
             },
             offset: query.offset,
@@ -231,5 +234,161 @@ impl Engine {
         let tree = filter::substitute(filter, &query.params, &Limits::RULE)
             .map_err(|error| Error::bad_request(format!("invalid filter: {error}")))?;
         Ok(self.compiler().compile_tree(&tree, &keys, &scope)?)
+    }
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use serde_json::{Value as Json, json};
+
+    use super::*;
+    use crate::base::clock::Clock;
+    use crate::blob::Storage;
+    use crate::bus::{Bus, BusOptions};
+    use crate::engine::EngineOptions;
+    use crate::filter::Param;
+    use crate::store::raw::Statement;
+    use crate::store::{Store, StoreOptions};
+
+    async fn engine(dir: &tempfile::TempDir) -> (Engine, Arc<Collection>) {
+        let engine = Engine::open(EngineOptions {
+            store: Store::open(StoreOptions::new(dir.path())).await.unwrap(),
+            files: Storage::local(dir.path().join("storage")),
+            bus: Bus::new(BusOptions::default()),
+            clock: Clock::system(),
+            encryption_key: None,
+            rehash: true,
+            mails: dir.path().join("mails"),
+        })
+        .await
+        .unwrap();
+        let body = json!({"name": "posts", "type": "base", "fields": [
+            {"name": "title", "type": "text", "required": true},
+            {"name": "n", "type": "number"},
+        ]});
+        let body = body.as_object().unwrap().clone();
+        let posts = engine.create_collection(body).await.unwrap();
+        for (title, n) in [("a", 1.0), ("b' || 1=1", 2.0), ("c", 3.0)] {
+            let mut record = Record::new(Arc::clone(&posts));
+            record.set("title", title.into());
+            record.set("n", Value::Number(n));
+            engine.save_record(record, true).await.unwrap();
+        }
+        (engine, posts)
+    }
+
+    fn titles(records: &[Record]) -> Vec<&str> {
+        records.iter().map(|record| record.text("title")).collect()
+    }
+
+    #[tokio::test]
+    async fn filters_take_their_values_from_placeholders() {
+        let dir = tempfile::tempdir().unwrap();
+        let (engine, posts) = engine(&dir).await;
+        let mut link = Link::Pool(&engine);
+        let mut query = RecordQuery {
+            filter: "n >= {:least} && title != {:not}",
+            params: Params::from([
+                ("least".to_owned(), Param::from(2_i64)),
+                ("not".to_owned(), Param::from("c")),
+            ]),
+            sort: "-n",
+            ..RecordQuery::default()
+        };
+        let found = engine.find_by_filter(&mut link, &posts, &query).await;
+        assert_eq!(titles(&found.unwrap()), ["b' || 1=1"]);
+        (query.filter, query.limit, query.offset) = ("", 1, 1);
+        let found = engine.find_by_filter(&mut link, &posts, &query).await;
+        assert_eq!(titles(&found.unwrap()), ["b' || 1=1"]);
+        let params = || Params::from([("t".to_owned(), Param::from("b' || 1=1"))]);
+        let found = engine.find_first_by_filter(&mut link, &posts, "title = {:t}", params());
+        assert_eq!(found.await.unwrap().unwrap().text("title"), "b' || 1=1");
+        let count = engine.count_records(&mut link, &posts, "title = {:t}", params());
+        assert_eq!(count.await.unwrap(), 1);
+        let count = engine.count_records(&mut link, &posts, "", Params::new());
+        assert_eq!(count.await.unwrap(), 3);
+        let unknown = engine.count_records(&mut link, &posts, "none = 1", Params::new());
+        assert!(matches!(unknown.await, Err(Error::BadRequest(_))));
+        let found = engine.find_first_by_data(&mut link, &posts, "n", &Value::Number(3.0));
+        assert_eq!(found.await.unwrap().unwrap().text("title"), "c");
+    }
+
+    #[tokio::test]
+    async fn a_transaction_sees_what_it_wrote_and_a_raw_query_cannot_write() {
+        let dir = tempfile::tempdir().unwrap();
+        let (engine, posts) = engine(&dir).await;
+        let inside = engine.clone();
+        let undone: Result<(), Error> = engine
+            .store()
+            .write(move |tx| {
+                Box::pin(async move {
+                    let text = "UPDATE [[posts]] SET n = n + {:by} WHERE n < {:limit}";
+                    let values = json!({"by": 10, "limit": 3});
+                    let update = Statement::named(text, values.as_object().unwrap())?;
+                    assert_eq!(inside.execute_sql(tx, &update).await?, 2);
+                    let select = Statement::positional(
+                        "SELECT sum(n) AS total, max(title) AS last FROM posts WHERE n > ?",
+                        &[json!(10)],
+                    )?;
+                    let rows = inside.query_sql(&mut Link::Tx(tx), &select).await?;
+                    let expected = json!({"total": 23, "last": "b' || 1=1"});
+                    assert_eq!(Json::Object(rows[0].clone()), expected);
+                    let sneaky = Statement::positional("DELETE FROM posts RETURNING id", &[])?;
+                    let refused = inside.query_sql(&mut Link::Tx(tx), &sneaky).await;
+                    assert!(matches!(refused, Err(Error::BadRequest(_))), "{refused:?}");
+                    let mut link = Link::Tx(tx);
+                    let count = inside.count_records(&mut link, &posts, "n > 10", Params::new());
+                    assert_eq!(count.await?, 2);
+                    // Writing goes on after a reading statement.
+                    let delete = Statement::positional("DELETE FROM posts", &[])?;
+                    assert_eq!(inside.execute_sql(tx, &delete).await?, 3);
+                    Err(Error::bad_request("enough"))
+                })
+            })
+            .await;
+        assert_eq!(undone.unwrap_err().to_string(), "enough");
+        let select = Statement::positional("SELECT count(*) AS n FROM posts", &[]).unwrap();
+        let rows = engine.query_sql(&mut Link::Pool(&engine), &select).await;
+        assert_eq!(rows.unwrap()[0]["n"], json!(3));
+    }
+
+    #[tokio::test]
+    async fn tables_that_a_statement_changes_are_seen_by_everybody() {
+        let dir = tempfile::tempdir().unwrap();
+        let (engine, _) = engine(&dir).await;
+        let select = Statement::positional("SELECT * FROM extra", &[]).unwrap();
+        for statement in [
+            "CREATE TABLE extra (a)",
+            "INSERT INTO extra VALUES (1)",
+            "ALTER TABLE extra ADD COLUMN b DEFAULT 2",
+        ] {
+            let inside = engine.clone();
+            let statement = Statement::positional(statement, &[]).unwrap();
+            let run: Result<u64, Error> = engine
+                .store()
+                .write(move |tx| Box::pin(async move { inside.execute_sql(tx, &statement).await }))
+                .await;
+            run.unwrap();
+            let mut link = Link::Pool(&engine);
+            engine.query_sql(&mut link, &select).await.unwrap();
+        }
+        let mut link = Link::Pool(&engine);
+        let rows = engine.query_sql(&mut link, &select).await.unwrap();
+        assert_eq!(Json::Object(rows[0].clone()), json!({"a": 1, "b": 2}));
+    }
+
+    #[tokio::test]
+    async fn a_record_is_saved_without_validation_on_demand() {
+        let dir = tempfile::tempdir().unwrap();
+        let (engine, posts) = engine(&dir).await;
+        let blank = Record::new(Arc::clone(&posts));
+        let refused = engine.save_record(blank.clone(), true).await;
+        assert!(matches!(refused, Err(Error::Validation { .. })));
+        let saved = engine.save_record(blank, false).await.unwrap();
+        engine.delete_stored(saved).await.unwrap();
+        let mut link = Link::Pool(&engine);
+        let count = engine.count_records(&mut link, &posts, "", Params::new());
+        assert_eq!(count.await.unwrap(), 3);
     }
 }

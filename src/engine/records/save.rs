@@ -115,10 +115,31 @@ impl Engine {
             prepare_update(record, self.now());
             Op::Update
         };
-        if validate {
+        // Hooks may still put right what is missing; they come before the validation inside the transaction.
+        if validate && self.hooks().of(record.collection()).is_empty() {
             record.validate()?;
         }
         Ok(op)
+    }
+
+    /// Runs the validation of a record with its hooks, and saves nothing. Gives the record as the hooks left it.
+    ///
+    /// # Errors
+    /// `Validation` by field, or what a hook refused.
+    pub async fn validate_in(&self, tx: &mut Tx, mut record: Record) -> Result<Record, Error> {
+        let op = self.prepare(&mut record, false)?;
+        let handlers = self.hooks().of(record.collection());
+        let mut event = RecordEvent {
+            engine: self.clone(),
+            tx,
+            op,
+            record,
+            request: None,
+            validate: true,
+            prepared: Prepared::default(),
+        };
+        Hooks::run(&handlers, Stage::Validate, &mut event).await?;
+        Ok(event.record)
     }
 
     /// Deletes a record with what cascades from it in a transaction of its own, without access rules.

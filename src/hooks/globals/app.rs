@@ -1,35 +1,48 @@
 //! `$app`: the engine for scripts, inside the transaction of the call at hand if it has one.
 
 use std::rc::Rc;
+use std::sync::Arc;
 
-use boa_engine::{Context, JsArgs, JsError, JsNativeError, JsResult, JsValue};
+use boa_engine::{Context, JsArgs, JsError, JsNativeError, JsResult, JsString, JsValue, js_string};
+use serde_json::{Map, Value as Json, json};
 use tokio::sync::{mpsc, oneshot};
 
 use super::Natives;
-use super::registration::{function, text};
-use crate::engine::Error;
+use super::registration::{function, list, text};
+use crate::engine::records::RecordQuery;
+use crate::engine::{Error, RequestInfo, context as request_context};
+use crate::filter::Params;
+use crate::hooks::collection::CollectionObject;
 use crate::hooks::failure;
 use crate::hooks::operate::{OPERATION_MAX, operate, wait_for};
 use crate::hooks::record::RecordObject;
 use crate::hooks::session::{Session, ToHost, serve};
+use crate::hooks::values;
 use crate::hooks::world::{session, world};
 use crate::js::thread::{Current, Thread, Wait};
+use crate::model::{TokenKind, cast};
 use crate::store::records;
 use crate::store::search::Condition;
 
 pub(super) const NATIVES: Natives = &[
     ("findRecordById", 2, find_record_by_id),
-    ("save", 1, save),
+    ("findRecordsByIds", 2, find_records_by_ids),
+    ("findRecordByField", 3, find_record_by_field),
+    ("search", 2, search),
+    ("findRecordByToken", 2, find_record_by_token),
+    ("canAccess", 3, can_access),
+    ("relation", 2, relation),
     ("transaction", 1, transaction),
+    ("isTransactional", 0, is_transactional),
 ];
 
 /// `findRecordById(collection, id)`.
 fn find_record_by_id(_: &JsValue, args: &[JsValue], context: &mut Context) -> JsResult<JsValue> {
-    let collection = text(args.get_or_undefined(0), context)?;
+    let collection = target(args.get_or_undefined(0), context)?;
     let id = text(args.get_or_undefined(1), context)?;
     let record = operate(context, move |app| {
         Box::pin(async move {
-            let collection = app.collection(&collection)?;
+            let collection = app.named(&collection)?;
             let all = Condition::Always;
             let found = match app.tx {
                 Some(tx) => records::find(tx, &collection, &id, &all).await?,
@@ -41,27 +54,216 @@ fn find_record_by_id(_: &JsValue, args: &[JsValue], context: &mut Context) -> Js
     Ok(RecordObject::create(record)?.into())
 }
 
-/// `save(record)`: creates or updates, with hooks and validation and without rules. The object gets what was saved.
-fn save(_: &JsValue, args: &[JsValue], context: &mut Context) -> JsResult<JsValue> {
-    let target = args.get_or_undefined(0);
-    let record = RecordObject::record(target)
-        .ok_or_else(|| JsNativeError::typ().with_message("a record is expected"))?;
-    let saved = operate(context, move |app| {
+/// The name or id of a collection that is given as a text or as an object.
+pub(super) fn target(value: &JsValue, context: &mut Context) -> JsResult<String> {
+    if CollectionObject::is(value) {
+        if let Some(id) = CollectionObject::stored_id(value) {
+            return Ok(id);
+        }
+        let collection = CollectionObject::collection(value, context)?;
+        return Ok(collection.map_or_else(String::new, |collection| collection.id.clone()));
+    }
+    text(value, context)
+}
+
+/// `findRecordsByIds(collection, ids)`: those there are.
+fn find_records_by_ids(_: &JsValue, args: &[JsValue], context: &mut Context) -> JsResult<JsValue> {
+    let collection = target(args.get_or_undefined(0), context)?;
+    let ids = values::json(args.get_or_undefined(1), context)?;
+    let ids: Vec<String> = serde_json::from_value(ids).unwrap_or_default();
+    let found = operate(context, move |app| {
         Box::pin(async move {
-            let engine = app.engine.clone();
-            match app.tx {
-                Some(tx) => engine.save(tx, record).await,
-                None => {
-                    let store = engine.store().clone();
-                    store
-                        .write(move |tx| Box::pin(async move { engine.save(tx, record).await }))
-                        .await
-                }
-            }
+            let collection = app.named(&collection)?;
+            let mut link = app.link();
+            let mut conn = link.conn().await?;
+            let ids: Vec<&str> = ids.iter().map(String::as_str).collect();
+            Ok(records::find_many(&mut conn, &collection, &ids, &Condition::Always).await?)
         })
     })?;
-    RecordObject::replace(target, saved);
-    Ok(JsValue::undefined())
+    RecordObject::list(found, context)
+}
+
+/// `findRecordByField(collection, field, value)`: the first one.
+fn find_record_by_field(_: &JsValue, args: &[JsValue], context: &mut Context) -> JsResult<JsValue> {
+    let collection = target(args.get_or_undefined(0), context)?;
+    let field = text(args.get_or_undefined(1), context)?;
+    let value = values::json(args.get_or_undefined(2), context)?;
+    let record = operate(context, move |app| {
+        Box::pin(async move {
+            let collection = app.named(&collection)?;
+            let value = match collection.field(&field) {
+                Some(field) => field.cast(&value),
+                None => {
+                    return Err(Error::bad_request(format!("no such column: {field}")));
+                }
+            };
+            let mut link = app.link();
+            let mut conn = link.conn().await?;
+            let found = records::find_by_field(&mut conn, &collection, &field, &value).await?;
+            found.ok_or_else(Error::not_found)
+        })
+    })?;
+    Ok(RecordObject::create(record)?.into())
+}
+
+/// `search(collection, {filter, params, sort, limit, offset})`.
+fn search(_: &JsValue, args: &[JsValue], context: &mut Context) -> JsResult<JsValue> {
+    let collection = target(args.get_or_undefined(0), context)?;
+    let mut asked = values::members(args.get_or_undefined(1), context)?;
+    let number = |asked: &Map<String, Json>, name: &str| {
+        let number = asked.get(name).map_or(0.0, cast::to_number);
+        if number > 0.0 { number as u64 } else { 0 }
+    };
+    let params = match asked.shift_remove("params") {
+        Some(Json::Object(params)) => params
+            .into_iter()
+            .map(|(name, value)| (name, value.into()))
+            .collect(),
+        _ => Params::new(),
+    };
+    let member = |name: &str| asked.get(name).map_or_else(String::new, cast::to_text);
+    let (filter, sort) = (member("filter"), member("sort"));
+    let (limit, offset) = (number(&asked, "limit"), number(&asked, "offset"));
+    let found = operate(context, move |app| {
+        Box::pin(async move {
+            let collection = app.named(&collection)?;
+            let engine = app.engine;
+            let query = RecordQuery {
+                filter: &filter,
+                params,
+                sort: &sort,
+                limit,
+                offset,
+            };
+            let mut link = app.link();
+            engine.find_by_filter(&mut link, &collection, &query).await
+        })
+    })?;
+    RecordObject::list(found, context)
+}
+
+/// `findRecordByToken(token, kinds)`: the record that a valid token of one of these kinds stands for; of any kind when
+/// there are none.
+fn find_record_by_token(_: &JsValue, args: &[JsValue], context: &mut Context) -> JsResult<JsValue> {
+    let token = text(args.get_or_undefined(0), context)?;
+    let kinds = list(args.get_or_undefined(1), context)?
+        .iter()
+        .map(|kind| text(kind, context))
+        .collect::<JsResult<Vec<_>>>()?;
+    let known = [
+        TokenKind::Auth,
+        TokenKind::File,
+        TokenKind::Verification,
+        TokenKind::PasswordReset,
+        TokenKind::EmailChange,
+    ];
+    let kinds: Vec<TokenKind> = known
+        .into_iter()
+        .filter(|kind| kinds.is_empty() || kinds.iter().any(|name| name == kind.claim()))
+        .collect();
+    let record = operate(context, move |app| {
+        Box::pin(async move {
+            let engine = app.engine;
+            let mut link = app.link();
+            let mut conn = link.conn().await?;
+            let found = engine.record_of_token(&mut conn, &token, &kinds).await?;
+            found
+                .map(|(record, _)| record)
+                .ok_or_else(|| Error::bad_request("invalid or expired token"))
+        })
+    })?;
+    Ok(RecordObject::create(record)?.into())
+}
+
+/// `canAccess(record, info, rule)`.
+fn can_access(_: &JsValue, args: &[JsValue], context: &mut Context) -> JsResult<JsValue> {
+    let record = RecordObject::record(args.get_or_undefined(0))
+        .ok_or_else(|| JsNativeError::typ().with_message("a record is expected"))?;
+    let request = request_info(args.get_or_undefined(1), context)?;
+    let rule = args.get_or_undefined(2);
+    let rule = if rule.is_null_or_undefined() {
+        None
+    } else {
+        Some(text(rule, context)?)
+    };
+    let may = operate(context, move |app| {
+        Box::pin(async move {
+            let engine = app.engine;
+            let mut link = app.link();
+            let schema = link.schema(engine);
+            let mut conn = link.conn().await?;
+            engine
+                .can_access(&mut conn, &schema, &record, rule.as_deref(), &request)
+                .await
+        })
+    })?;
+    Ok(may.into())
+}
+
+/// What rules read of a request, from an object with the members of PocketBase's `RequestInfo`.
+pub(in crate::hooks) fn request_info(
+    value: &JsValue,
+    context: &mut Context,
+) -> JsResult<RequestInfo> {
+    let mut request = RequestInfo::default();
+    let Some(object) = value.as_object() else {
+        return Ok(request);
+    };
+    let mut member = |name: &str| object.get(JsString::from(name), context);
+    let auth = member("auth")?;
+    let (query, headers, body) = (member("query")?, member("headers")?, member("body")?);
+    let (method, of) = (member("method")?, member("context")?);
+    request.auth = RecordObject::record(&auth).map(Arc::new);
+    request.query = Arc::new(values::members(&query, context)?);
+    request.headers = Arc::new(values::members(&headers, context)?);
+    request.body = Arc::new(values::members(&body, context)?);
+    if !method.is_null_or_undefined() {
+        request.method = text(&method, context)?.into();
+    }
+    let of = text(&of, context)?;
+    let contexts = [
+        request_context::EXPAND,
+        request_context::REALTIME,
+        request_context::PROTECTED_FILE,
+        request_context::BATCH,
+        request_context::OTP,
+        request_context::PASSWORD_AUTH,
+    ];
+    if let Some(known) = contexts.into_iter().find(|known| *known == of) {
+        request.context = known;
+    }
+    Ok(request)
+}
+
+/// `relation(records, name)`: where the relation leads from records of one collection, as
+/// `{collection, multiple, ids}`, the ids by record.
+fn relation(_: &JsValue, args: &[JsValue], context: &mut Context) -> JsResult<JsValue> {
+    let owners: Vec<_> = list(args.get_or_undefined(0), context)?
+        .iter()
+        .filter_map(RecordObject::record)
+        .collect();
+    let name = text(args.get_or_undefined(1), context)?;
+    let relation = operate(context, move |app| {
+        Box::pin(async move {
+            let engine = app.engine;
+            let mut link = app.link();
+            let schema = link.schema(engine);
+            let owners: Vec<_> = owners.iter().collect();
+            let mut conn = link.conn().await?;
+            engine.relation(&mut conn, &schema, &owners, &name).await
+        })
+    })?;
+    let answer = json!({"multiple": relation.multiple, "ids": relation.ids});
+    let answer = JsValue::from_json(&answer, context)?;
+    if let Some(answer) = answer.as_object() {
+        let target = CollectionObject::create(relation.target)?;
+        answer.set(js_string!("collection"), target, true, context)?;
+    }
+    Ok(answer)
+}
+
+fn is_transactional(_: &JsValue, _: &[JsValue], _: &mut Context) -> JsResult<JsValue> {
+    Ok(session()?.transaction.is_some().into())
 }
 
 /// `transaction(function)`: everything that the function does to the engine commits together, or, when it throws, not at

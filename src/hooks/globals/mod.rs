@@ -4,16 +4,21 @@
 //! folder adds natives to the object `host` that the prelude's files are called with: `(function (host, api) { ... })`.
 //! What they put into `api` are the globals. All of it is frozen, so that scripts cannot change it for each other.
 
+mod apis;
 mod app;
 mod auth;
 pub(super) mod bytes;
 pub(super) mod cron;
 mod data;
+mod dates;
+mod db;
 mod files;
 pub(super) mod filesystem;
 mod http;
+mod info;
 mod log;
 pub(super) mod mail;
+mod models;
 pub(super) mod modules;
 mod os;
 mod plain;
@@ -37,7 +42,7 @@ use boa_engine::{
 };
 
 use super::world::{World, world};
-use super::{event, record};
+use super::{collection, event, failure, record};
 use crate::js::error::ScriptError;
 use crate::js::scope::Scope;
 use crate::js::thread::Turn;
@@ -51,7 +56,17 @@ pub(super) type Natives = &'static [(&'static str, usize, NativeCall)];
 /// The files of the prelude in their order: name and text.
 const PRELUDE: &[(&str, &str)] = &[
     ("internal:errors.js", include_str!("../prelude/errors.js")),
+    ("internal:models.js", include_str!("../prelude/models.js")),
+    (
+        "internal:datetime.js",
+        include_str!("../prelude/datetime.js"),
+    ),
     ("internal:record.js", include_str!("../prelude/record.js")),
+    (
+        "internal:collection.js",
+        include_str!("../prelude/collection.js"),
+    ),
+    ("internal:dbx.js", include_str!("../prelude/dbx.js")),
     ("internal:app.js", include_str!("../prelude/app.js")),
     ("internal:readers.js", include_str!("../prelude/readers.js")),
     ("internal:values.js", include_str!("../prelude/values.js")),
@@ -87,7 +102,13 @@ const PRELUDE: &[(&str, &str)] = &[
 /// The natives by the name of the object that holds them: `host.<area>.<name>`.
 const AREAS: &[(&str, Natives)] = &[
     ("event", EVENT),
-    ("record", RECORD),
+    ("record", record::NATIVES),
+    ("collection", collection::NATIVES),
+    ("models", models::NATIVES),
+    ("db", db::NATIVES),
+    ("dates", dates::NATIVES),
+    ("info", info::NATIVES),
+    ("failure", failure::NATIVES),
     ("register", registration::NATIVES),
     ("log", log::NATIVES),
     ("app", app::NATIVES),
@@ -96,6 +117,7 @@ const AREAS: &[(&str, Natives)] = &[
     ("file", filesystem::NATIVES),
     ("security", security::NATIVES),
     ("http", http::NATIVES),
+    ("apis", apis::NATIVES),
     ("os", os::NATIVES),
     ("mail", mail::NATIVES),
     ("files", files::NATIVES),
@@ -119,8 +141,6 @@ const EVENT: Natives = &[
     ("hasRequest", 0, event::has_request),
 ];
 
-const RECORD: Natives = &[("get", 1, record::get), ("set", 2, record::set)];
-
 /// The API that all scopes of the thread share.
 pub(super) struct Shared {
     /// Keeps the functions' own scope alive.
@@ -128,6 +148,13 @@ pub(super) struct Shared {
     globals: Vec<(PropertyKey, JsValue)>,
     pub(super) event_prototype: JsObject,
     pub(super) record_prototype: JsObject,
+    pub(super) collection_prototype: JsObject,
+    /// `(ms)` -> a date.
+    pub(super) make_date: JsFunction,
+    /// `(text)` -> the value of a JSON field.
+    pub(super) make_raw: JsFunction,
+    /// Of the engine's error inside an error that scripts catch.
+    pub(super) go_value_prototype: JsObject,
     pub(super) file_prototype: JsObject,
     /// A script's message -> its parts, and back.
     pub(super) mail_parts: JsFunction,
@@ -181,22 +208,30 @@ impl Shared {
                     .into()
             })
         };
-        let callable = |name: &str, context: &mut Context| -> JsResult<JsFunction> {
-            JsFunction::from_object(object(name, context)?).ok_or_else(|| {
+        let mut callable = |name: &str| -> JsResult<JsFunction> {
+            let found = host.get(JsString::from(name), context)?;
+            found.as_function().ok_or_else(|| {
                 JsNativeError::typ()
-                    .with_message(format!("the prelude's {name} is no function"))
+                    .with_message(format!("the prelude gives no function {name}"))
                     .into()
             })
         };
+        let (make_error, make_date) = (callable("makeError")?, callable("makeDate")?);
+        let make_raw = callable("makeRaw")?;
+        let (mail_parts, make_mail) = (callable("mailParts")?, callable("makeMail")?);
         Ok(Self {
             _scope: scope,
             globals,
             event_prototype: object("eventPrototype", context)?,
             record_prototype: object("recordPrototype", context)?,
             file_prototype: object("filePrototype", context)?,
-            mail_parts: callable("mailParts", context)?,
-            make_mail: callable("makeMail", context)?,
-            make_error: callable("makeError", context)?,
+            go_value_prototype: object("goValuePrototype", context)?,
+            collection_prototype: object("collectionPrototype", context)?,
+            make_error,
+            make_date,
+            make_raw,
+            mail_parts,
+            make_mail,
         })
     }
 

@@ -6,7 +6,7 @@
     const publicData = (data) => {
         if (data === null || typeof data !== "object" || Array.isArray(data)) return {};
         if (data instanceof ApiError || data instanceof ValidationError) return {};
-        if (data instanceof Error) return data.data && typeof data.data === "object" ? data.data : {};
+        if (data instanceof Error || data.isHostError === true) return data.data && typeof data.data === "object" ? data.data : {};
         const shown = {};
         for (const key of Object.keys(data)) shown[key] = publicItem(data[key]);
         return shown;

@@ -1,7 +1,7 @@
 //! Records as JSON, for answers and scripts. The members stand in alphabetical order.
 
 use std::collections::BTreeMap;
-use std::sync::Arc;
+use std::sync::{Arc, LazyLock};
 
 use serde_json::{Map, Value as Json};
 
@@ -254,6 +254,20 @@ impl Record {
     #[must_use]
     pub fn custom(&self, name: &str) -> Option<&Json> {
         self.extras.as_ref()?.custom.get(name)
+    }
+
+    /// All values kept with [`Record::set_custom`].
+    #[must_use]
+    pub fn custom_members(&self) -> &Map<String, Json> {
+        static NONE: LazyLock<Map<String, Json>> = LazyLock::new(Map::new);
+        self.extras.as_ref().map_or(&NONE, |extras| &extras.custom)
+    }
+
+    /// Whether a member is not hidden by [`Record::hide`].
+    #[must_use]
+    pub fn shows(&self, name: &str) -> bool {
+        let chosen = self.extras.as_ref();
+        chosen.and_then(|extras| extras.visibility.get(name).copied()) != Some(false)
     }
 
     /// Whether values that are no fields are exported.

@@ -149,6 +149,19 @@ impl Record {
         }
     }
 
+    /// Says whether the record counts as stored, against what is known of it.
+    pub fn mark_stored(&mut self, stored: bool) {
+        self.stored = stored;
+        if !stored {
+            self.original = None;
+        }
+    }
+
+    /// Drops everything but values and uploads: custom members, visibility, plain passwords.
+    pub fn forget_extras(&mut self) {
+        self.extras = None;
+    }
+
     /// Whether the field holds another value than the stored one; true for a new record.
     #[must_use]
     pub fn has_changed(&self, field: &str) -> bool {

@@ -1,0 +1,124 @@
+//! `$app.db()`: statements of scripts. Those that read run on a reader, the others through the writer; inside a
+//! transaction all of them belong to it.
+
+use boa_engine::{Context, JsArgs, JsResult, JsValue};
+use serde_json::{Value as Json, json};
+
+use super::Natives;
+use super::app::target;
+use super::registration::text;
+use crate::engine::Error;
+use crate::hooks::operate::operate;
+use crate::hooks::record::RecordObject;
+use crate::hooks::session::App;
+use crate::hooks::values;
+use crate::store::statement::{self, Done, Rows, Statement, StatementKind};
+use crate::store::{self, Tx};
+
+pub(super) const NATIVES: Natives = &[
+    ("query", 3, query),
+    ("execute", 3, execute),
+    ("records", 3, records),
+];
+
+fn statement(args: &[JsValue], at: usize, context: &mut Context) -> JsResult<Statement> {
+    Ok(Statement {
+        text: text(args.get_or_undefined(at), context)?,
+        params: values::members(args.get_or_undefined(at + 1), context)?,
+    })
+}
+
+/// `query(text, params, auxiliary)`: `{columns, rows}`, each row a list.
+fn query(_: &JsValue, args: &[JsValue], context: &mut Context) -> JsResult<JsValue> {
+    let statement = statement(args, 0, context)?;
+    let auxiliary = args.get_or_undefined(2).to_boolean();
+    let found = operate(context, move |app| {
+        Box::pin(async move {
+            if auxiliary {
+                return in_logs(app, statement).await;
+            }
+            if app.tx.is_none() && statement.kind() == StatementKind::Read {
+                let mut conn = app.engine.read().await?;
+                return Ok(statement::query(&mut conn, &statement).await?);
+            }
+            let kind = statement.kind();
+            app.write(kind == StatementKind::Define, move |_, tx| {
+                Box::pin(async move {
+                    let rows = statement::query(tx, &statement).await?;
+                    note(tx, kind);
+                    Ok(rows)
+                })
+            })
+            .await
+        })
+    })?;
+    let rows: Vec<Json> = found.rows.into_iter().map(Json::Array).collect();
+    JsValue::from_json(&json!({"columns": found.columns, "rows": rows}), context)
+}
+
+/// `execute(text, params, auxiliary)`: `[rowsAffected, lastInsertId]`.
+fn execute(_: &JsValue, args: &[JsValue], context: &mut Context) -> JsResult<JsValue> {
+    let statement = statement(args, 0, context)?;
+    let auxiliary = args.get_or_undefined(2).to_boolean();
+    let done: Done = operate(context, move |app| {
+        Box::pin(async move {
+            if auxiliary {
+                let store = app.engine.store().clone();
+                return store
+                    .write_logs(move |tx| {
+                        Box::pin(async move {
+                            statement::execute(tx, &statement)
+                                .await
+                                .map_err(Error::from)
+                        })
+                    })
+                    .await;
+            }
+            let kind = statement.kind();
+            app.write(kind == StatementKind::Define, move |_, tx| {
+                Box::pin(async move {
+                    let done = statement::execute(tx, &statement).await?;
+                    note(tx, kind);
+                    Ok(done)
+                })
+            })
+            .await
+        })
+    })?;
+    JsValue::from_json(&json!([done.rows_affected, done.last_insert_id]), context)
+}
+
+/// Everybody has to take notice of changed tables.
+fn note(tx: &mut Tx, kind: StatementKind) {
+    if kind == StatementKind::Define {
+        let schema = tx.schema().clone();
+        tx.set_schema(schema);
+    }
+}
+
+async fn in_logs(app: App<'_>, statement: Statement) -> Result<Rows, Error> {
+    let store = app.engine.store().clone();
+    if statement.kind() == StatementKind::Read {
+        let mut conn = store.read_logs().await?;
+        return Ok(statement::query(&mut conn, &statement).await?);
+    }
+    store
+        .write_logs(move |tx| Box::pin(async move { statement::query(tx, &statement).await }))
+        .await
+        .map_err(|error: store::Error| error.into())
+}
+
+/// `records(collection, text, params)`: the rows of a query as records.
+fn records(_: &JsValue, args: &[JsValue], context: &mut Context) -> JsResult<JsValue> {
+    let collection = target(args.get_or_undefined(0), context)?;
+    let statement = statement(args, 1, context)?;
+    let found = operate(context, move |app| {
+        Box::pin(async move {
+            let collection = app.named(&collection)?;
+            let mut link = app.link();
+            let mut conn = link.conn().await?;
+            Ok(statement::query_records(&mut conn, &collection, &statement).await?)
+        })
+    })?;
+    RecordObject::list(found, context)
+}
