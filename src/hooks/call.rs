@@ -6,7 +6,7 @@ use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use boa_engine::object::builtins::JsFunction;
-use boa_engine::{Context, JsNativeError, JsResult, JsValue};
+use boa_engine::{Context, JsError, JsNativeError, JsResult, JsValue};
 use futures_util::future::BoxFuture;
 use serde_json::Value as Json;
 use tokio::sync::{mpsc, oneshot};
@@ -266,7 +266,7 @@ impl EventCall {
                 let object = object.clone();
                 Box::new(move |context, outcome| {
                     let result = outcome.and_then(failure::unless_error).map_err(|error| {
-                        let described = owner.describe(&error, context);
+                        let described = describe(&owner, &error, context);
                         failure::to_engine(&error, &described, &script, context)
                     });
                     EventObject::finish(&object, result, context);
@@ -279,6 +279,16 @@ impl EventCall {
                 let _ = to_host.send(ToHost::Promised);
             });
         });
+    }
+}
+
+/// What was thrown, and where; the limit, if the call was stopped at one.
+fn describe(scope: &Scope, error: &JsError, context: &mut Context) -> ScriptError {
+    let fired = Thread::current().and_then(|thread| thread.watch_fired());
+    let described = scope.describe(error, context);
+    match fired {
+        Some(fired) => described.stopped(Some(fired)),
+        None => described,
     }
 }
 
@@ -405,7 +415,7 @@ pub(super) fn plain_call(
         let done: Done = Box::new(move |context, outcome| {
             let outcome = outcome
                 .and_then(|value| values::json(&value, context))
-                .map_err(|error| owner.describe(&error, context));
+                .map_err(|error| describe(&owner, &error, context));
             answer(outcome);
         });
         let result = arguments(context)
