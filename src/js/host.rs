@@ -24,7 +24,7 @@ pub struct HostOptions {
     pub queue_max: usize,
     /// The thread's stack, of virtual memory.
     pub stack_bytes: usize,
-    /// Stuck threads that are left behind before scripts are given up.
+    /// Threads that are left behind before scripts are given up.
     pub abandoned_max: u64,
 }
 
@@ -35,7 +35,7 @@ impl Default for HostOptions {
             growth_bytes_max: 512 << 20,
             queue_max: 10_000,
             stack_bytes: THREAD_STACK_BYTES,
-            abandoned_max: 4,
+            abandoned_max: 16,
         }
     }
 }
@@ -187,12 +187,9 @@ impl Host {
     }
 
     /// Leaves the thread of this epoch to itself and starts another; what waits in the lanes is for the new one. Too many
-    /// threads left behind with native code that does not end are the end of all scripting.
+    /// threads left behind are the end of all scripting.
     pub(super) fn replace(&self, epoch: u64, why: Replaced) {
-        let abandoned = match why {
-            Replaced::Stuck => self.inner.abandoned.fetch_add(1, Ordering::Relaxed) + 1,
-            Replaced::Panicked => 0,
-        };
+        let abandoned = self.inner.abandoned.fetch_add(1, Ordering::Relaxed) + 1;
         let next = if abandoned > self.inner.options.abandoned_max {
             u64::MAX
         } else {
@@ -209,7 +206,7 @@ impl Host {
             return;
         }
         if next == u64::MAX {
-            tracing::error!(target: SCRIPT_TARGET, "scripts got stuck too often; they are off until the server restarts");
+            tracing::error!(target: SCRIPT_TARGET, "too many script threads were left behind; scripts are off until the server restarts");
             return;
         }
         let what = match why {
@@ -229,8 +226,8 @@ impl Host {
 /// Why a script thread is left to itself.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Replaced {
-    /// Native code does not end; the thread stays behind.
+    /// Native code does not end.
     Stuck,
-    /// A panic inside the interpreter; the thread ends.
+    /// A panic inside the interpreter.
     Panicked,
 }

@@ -14,7 +14,7 @@
 use std::any::Any;
 use std::cell::{Cell, RefCell};
 use std::collections::VecDeque;
-use std::panic::AssertUnwindSafe;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::pin::pin;
 use std::rc::Rc;
 use std::sync::Arc;
@@ -276,14 +276,18 @@ impl Thread {
             thread: Rc::clone(self),
             outer,
         };
-        // The interpreter has assertions that scripts can trip. What it left is in no state to go on with: the calls at
-        // hand fail, and another thread takes over.
-        let ran = std::panic::catch_unwind(AssertUnwindSafe(|| {
+        // The interpreter has assertions that scripts can trip.
+        let ran = catch_unwind(AssertUnwindSafe(|| {
             job(&mut turn);
             turn.drain();
         }));
         if ran.is_err() {
+            // Nobody knows what state the interpreter is in: nothing of it is touched any more, as with a thread that
+            // got stuck, and another one takes over.
             self.host.replace(self.epoch, Replaced::Panicked);
+            loop {
+                std::thread::park();
+            }
         }
         self.depth.set(self.depth.get() - 1);
         *self.current.borrow_mut() = current;

@@ -4,6 +4,7 @@
 //! folder adds natives to the object `host` that the prelude's files are called with: `(function (host, api) { ... })`.
 //! What they put into `api` are the globals. All of it is frozen, so that scripts cannot change it for each other.
 
+mod apis;
 mod app;
 mod auth;
 pub(super) mod bytes;
@@ -120,6 +121,7 @@ const AREAS: &[(&str, Natives)] = &[
     ("file", filesystem::NATIVES),
     ("security", security::NATIVES),
     ("http", http::NATIVES),
+    ("apis", apis::NATIVES),
     ("os", os::NATIVES),
     ("mail", mail::NATIVES),
     ("files", files::NATIVES),
