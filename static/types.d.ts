@@ -287,3 +287,4 @@ declare function onModelAfterUpdateSuccess(handler: Handler, ...tags: string[]):
 declare function onModelAfterUpdateError(handler: Handler, ...tags: string[]): void;
 declare function onModelAfterDeleteSuccess(handler: Handler, ...tags: string[]): void;
 declare function onModelAfterDeleteError(handler: Handler, ...tags: string[]): void;
+declare function onRecordAuthWithOAuth2Request(handler: Handler, ...tags: string[]): void;

@@ -264,7 +264,7 @@ mod tests {
     fn only_what_changed_is_loaded() {
         let catalog = Catalog::default();
         let modules = [("m", "1")];
-        let first = [("b", "1"), ("a", "1")];
+        let first = [("a", "1"), ("b", "1")];
         let changed = [("a", "1"), ("b", "2"), ("c", "1")];
         assert_eq!(
             look(&catalog, found(&first, &modules), Wanted::Changed),

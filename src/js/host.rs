@@ -206,6 +206,9 @@ impl Host {
             return;
         }
         if next == u64::MAX {
+            // Nobody is to wait for the thread that was left behind.
+            let handle = self.inner.thread.lock();
+            handle.unwrap_or_else(PoisonError::into_inner).take();
             tracing::error!(target: SCRIPT_TARGET, "too many script threads were left behind; scripts are off until the server restarts");
             return;
         }
