@@ -165,7 +165,9 @@ fn sleep(_: &JsValue, args: &[JsValue], context: &mut Context) -> JsResult<JsVal
         SLEEP_MAX
     };
     let time = asked.min(longest);
-    waiting(context, longest + HASH_MAX, tokio::time::sleep(time))?;
+    // The timer needs the runtime that the future runs on.
+    let pause = async move { tokio::time::sleep(time).await };
+    waiting(context, longest + HASH_MAX, pause)?;
     Ok(JsValue::undefined())
 }
 
