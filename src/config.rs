@@ -45,6 +45,16 @@ struct RawGlobal {
     /// Log for people instead of JSON, and more of it.
     #[arg(long, global = true, env = "ROTUNDA_DEV")]
     dev: bool,
+    /// Private hosts, addresses and networks that scripts and webhooks may ask, comma separated; `*` for all.
+    #[arg(
+        long = "httpAllowPrivate",
+        alias = "http-allow-private",
+        global = true,
+        env = "ROTUNDA_HTTP_ALLOW_PRIVATE",
+        value_delimiter = ',',
+        value_name = "HOSTS"
+    )]
+    http_allow_private: Vec<String>,
     #[command(flatten)]
     hooks: RawHooks,
     /// Folder that is served at `/`; default: `pb_public` beside the data directory.
@@ -128,6 +138,10 @@ struct RawHooks {
     #[arg(long = "hookMemory", alias = "hook-memory", global = true, env = "ROTUNDA_HOOK_MEMORY",
         default_value_t = 512, value_parser = clap::value_parser!(u64).range(16..=65_536), value_name = "MIB")]
     hook_memory_mib: u64,
+    /// Let scripts read and write files, read the environment and run commands.
+    #[arg(long = "hooksAllowOs", alias = "hooks-allow-os", global = true, env = "ROTUNDA_HOOKS_ALLOW_OS",
+        default_value_t = false, num_args = 0..=1, default_missing_value = "true", action = clap::ArgAction::Set, value_name = "BOOL")]
+    hooks_allow_os: bool,
     /// Folder of JavaScript migrations; default: `pb_migrations` beside the data directory.
     #[arg(
         long = "migrationsDir",
@@ -243,6 +257,8 @@ pub struct Config {
     pub public_dir: PathBuf,
     pub index_fallback: bool,
     pub dev: bool,
+    /// Private hosts, addresses and networks that requests to others may go to.
+    pub http_allow_private: Vec<String>,
     /// Events that a topic keeps for clients that come back, and for how long.
     pub topic_log_events: usize,
     pub topic_log_age: Duration,
@@ -268,6 +284,8 @@ pub struct HooksConfig {
     pub timeout: Duration,
     /// By how much the process may grow during one handler call, in bytes.
     pub growth_bytes_max: u64,
+    /// Scripts may use files, the environment and commands.
+    pub allow_os: bool,
 }
 
 impl HooksConfig {
@@ -280,6 +298,7 @@ impl HooksConfig {
             watch: true,
             timeout: Duration::from_secs(5),
             growth_bytes_max: 512 << 20,
+            allow_os: false,
         }
     }
 
@@ -298,6 +317,7 @@ impl HooksConfig {
         self.watch = raw.hooks_watch;
         self.timeout = Duration::from_secs(raw.hook_timeout_s);
         self.growth_bytes_max = raw.hook_memory_mib << 20;
+        self.allow_os = raw.hooks_allow_os;
     }
 }
 
@@ -316,6 +336,7 @@ impl Config {
             workers: cores(),
             index_fallback: true,
             dev: false,
+            http_allow_private: Vec::new(),
             topic_log_events: 1_000,
             topic_log_age: Duration::from_secs(600),
             stream_queue: 1_024,
@@ -339,6 +360,7 @@ pub fn parse(
     config.encryption_key = encryption_key(&global.encryption_env)?;
     config.index_fallback = global.index_fallback;
     config.dev = global.dev;
+    config.http_allow_private = global.http_allow_private;
     config.hooks.apply(global.hooks);
     if let Some(public_dir) = global.public_dir {
         config.public_dir = public_dir;
@@ -410,6 +432,19 @@ mod tests {
             assert_eq!(config.query_timeout, Duration::from_secs(5));
             assert_eq!(config.public_dir, Path::new("/tmp/x/pb_public"));
             assert!(matches!(command, Command::Serve(serve) if serve.http == "127.0.0.1:0"));
+        }
+    }
+
+    #[test]
+    fn bounds_of_live_events_are_read() {
+        let line = "server serve --topicLogEvents 5 --topic-log-seconds 60 --streamQueue 16 --streamsMax 9 --streamsPerClient 2";
+        let (config, _) = parsed(line).unwrap();
+        assert_eq!(config.topic_log_events, 5);
+        assert_eq!(config.topic_log_age, Duration::from_secs(60));
+        assert_eq!(config.stream_queue, 16);
+        assert_eq!((config.streams_max, config.streams_per_client_max), (9, 2));
+        for line in ["--topicLogEvents 0", "--streamQueue 1", "--streamsMax 0"] {
+            assert!(parsed(&format!("server serve {line}")).is_err(), "{line}");
         }
     }
 

@@ -14,6 +14,8 @@ pub mod js;
 pub mod live;
 pub mod mail;
 pub mod model;
+pub mod outbound;
 pub mod server;
 pub mod store;
 pub mod telemetry;
+pub mod template;

@@ -4,6 +4,7 @@ pub mod cipher;
 pub mod clock;
 pub mod code;
 pub mod date;
+pub mod digest;
 pub mod geo;
 pub mod id;
 pub mod json;

@@ -163,7 +163,11 @@ fn decode(part: &str) -> Result<Claims, TokenError> {
     }
 }
 
-fn check_times(claims: &Claims, now: DateTime) -> Result<(), TokenError> {
+/// Checks `exp` and `nbf`.
+///
+/// # Errors
+/// When the token is not of this time.
+pub fn check_times(claims: &Claims, now: DateTime) -> Result<(), TokenError> {
     let now_s = now.unix_ms() as f64 / 1000.0;
     if seconds(claims, "exp")?.is_some_and(|exp| now_s >= exp) {
         return Err(TokenError::Expired);

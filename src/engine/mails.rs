@@ -37,6 +37,28 @@ pub(super) enum Letter<'a> {
     },
 }
 
+/// A mail to an auth record that somebody beside the API wants sent.
+#[derive(Clone, Debug)]
+pub enum RecordMail {
+    Verification,
+    PasswordReset,
+    EmailChange { new_email: String },
+    Otp { id: String, password: String },
+    AuthAlert { info: String },
+}
+
+impl RecordMail {
+    fn letter(&self) -> Letter<'_> {
+        match self {
+            Self::Verification => Letter::Verification,
+            Self::PasswordReset => Letter::PasswordReset,
+            Self::EmailChange { new_email } => Letter::EmailChange { new_email },
+            Self::Otp { id, password } => Letter::Otp { id, password },
+            Self::AuthAlert { info } => Letter::AuthAlert { info },
+        }
+    }
+}
+
 /// The mails that are held back for a while once sent.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub(super) enum Resend {
@@ -142,6 +164,14 @@ impl Engine {
         let sent = sending.outcome(sent.result)?;
         let receiver = sending.mail.to.into_iter().next();
         Ok(receiver.filter(|_| sent).map(|to| to.address))
+    }
+
+    /// Sends one of an auth record's mails and waits for it, without asking when the last one was sent.
+    ///
+    /// # Errors
+    /// Those of [`Engine::send_mail`]; `Invalid` when the token cannot be signed.
+    pub async fn mail_record(&self, record: &Record, mail: &RecordMail) -> Result<(), mail::Error> {
+        self.send_letter(record, mail.letter()).await.map(drop)
     }
 
     /// Sends mails behind the request, so that its time does not tell whether there was anybody to write to. Gives

@@ -31,4 +31,5 @@ pub use error::{Cause, Error};
 pub use expand::{Enriched, ExpandTree, Relation};
 pub use hooks::{Committed, Failed, Hooks, Next, Op, RecordEvent, RecordHook, Stage};
 pub use link::Link;
+pub use mails::RecordMail;
 pub use request::{RequestInfo, context};

@@ -245,7 +245,11 @@ impl EventCall {
             return;
         };
         if let Err(error) = turn.thread.check_depth() {
-            let error = failure::plain(&error.to_string());
+            // The scripts' own doing; the depth at which it shows says nothing to a client.
+            function
+                .script
+                .failed("a handler was not called", &error.to_string());
+            let error = Error::BadRequest(String::new());
             let _ = to_host.send(ToHost::Done(Box::new(event), Err(error)));
             return;
         }

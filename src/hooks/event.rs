@@ -10,6 +10,7 @@ use tokio::sync::{mpsc, oneshot};
 
 use super::collection::CollectionObject;
 use super::failure;
+use super::globals::mail;
 use super::operate::wait_for;
 use super::record::RecordObject;
 use super::session::ToHost;
@@ -282,7 +283,7 @@ fn to_js(slot: Slot, context: &mut Context) -> JsResult<JsValue> {
                 .collect::<JsResult<Vec<_>>>()?;
             JsArray::from_iter(objects, context).into()
         }
-        Slot::Mail(_) => JsValue::undefined(),
+        Slot::Mail(mail) => mail::to_js(&mail, context)?,
     })
 }
 
@@ -322,6 +323,7 @@ fn from_js(before: Slot, value: &JsValue, context: &mut Context) -> JsResult<Slo
             _ => before,
         },
         Slot::Json(_) => Slot::Json(values::json(value, context)?),
+        Slot::Mail(_) if value.is_object() => Slot::Mail(Box::new(mail::of_js(value, context)?)),
         other => other,
     })
 }

@@ -83,6 +83,7 @@ use crate::js::lane::Route;
 use crate::js::thread::Turn;
 use crate::live::Live;
 use crate::model::Collection;
+use crate::outbound;
 
 /// How scripts are found and bounded.
 #[derive(Clone)]
@@ -94,14 +95,18 @@ pub struct HookOptions {
     pub budget: Duration,
     /// By how much the process may grow during one call, in bytes.
     pub growth_bytes_max: u64,
+    /// Scripts may use files, the environment and commands.
+    pub allow_os: bool,
+    /// Sends the requests of scripts.
+    pub outbound: outbound::Client,
     /// Write a migration when a collection is changed over the API.
     pub automigrate: bool,
     /// Start only what PocketBase starts: `*.pb.js` and `*.pb.ts` of the hooks folder itself.
     pub top_level_only: bool,
-    /// `$app.isDev()`.
-    pub dev: bool,
     /// Look again when files change.
     pub watch: bool,
+    /// `$app.isDev()`.
+    pub dev: bool,
 }
 
 /// The parts of the server that scripts use.

@@ -14,16 +14,18 @@
 use std::any::Any;
 use std::cell::{Cell, RefCell};
 use std::collections::VecDeque;
+use std::panic::AssertUnwindSafe;
 use std::pin::pin;
 use std::rc::Rc;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use boa_engine::builtins::promise::ResolvingFunctions;
 use boa_engine::{Context, JsError, JsResult};
 
+use super::error::ScriptError;
 use super::executor::Executor;
-use super::host::{Host, Setup};
+use super::host::{Host, Replaced, Setup};
 use super::lane::{Chain, Job, Lane, Route};
 use super::pending::Pending;
 use super::rejections::Unhandled;
@@ -54,6 +56,8 @@ pub struct Thread {
     host: Host,
     epoch: u64,
     depth: Cell<usize>,
+    /// For how long scripts have waited for the host, all in all.
+    waited: Cell<Duration>,
     pub(super) watch: ThreadWatch,
     /// The limit that the last call was stopped at, if it was.
     pub(super) fired: Cell<Option<Fired>>,
@@ -121,6 +125,7 @@ impl Thread {
             host: host.clone(),
             epoch,
             depth: Cell::new(0),
+            waited: Cell::default(),
             current: RefCell::default(),
             executor: Rc::new(Executor::default()),
             rejections: Rc::new(Unhandled::default()),
@@ -221,6 +226,7 @@ impl Thread {
         let general = wait.serves_others && self.depth.get() < GENERAL_DEPTH_MAX;
         let runtime = self.host.runtime().clone();
         let _paused = self.watch.pause();
+        let began = Instant::now();
         let mut future = pin!(future);
         let _entered = runtime.enter();
         let mut limit = pin!(tokio::time::sleep(wait.limit));
@@ -240,10 +246,14 @@ impl Thread {
                 Woken::Ready(output) => {
                     // The bell may have rung for a lane that this wait does not serve.
                     self.host.inner.bell.ring();
+                    self.waited.set(self.waited.get() + began.elapsed());
                     return Ok(output);
                 }
                 Woken::Rung => {}
-                Woken::Expired => return Err(Expired),
+                Woken::Expired => {
+                    self.waited.set(self.waited.get() + began.elapsed());
+                    return Err(Expired);
+                }
             }
         }
     }
@@ -266,8 +276,15 @@ impl Thread {
             thread: Rc::clone(self),
             outer,
         };
-        job(&mut turn);
-        turn.drain();
+        // The interpreter has assertions that scripts can trip. What it left is in no state to go on with: the calls at
+        // hand fail, and another thread takes over.
+        let ran = std::panic::catch_unwind(AssertUnwindSafe(|| {
+            job(&mut turn);
+            turn.drain();
+        }));
+        if ran.is_err() {
+            self.host.replace(self.epoch, Replaced::Panicked);
+        }
         self.depth.set(self.depth.get() - 1);
         *self.current.borrow_mut() = current;
         self.executor.replace(below);
@@ -342,13 +359,25 @@ impl Turn<'_> {
         thread.behalf(current, || scope.enter(&thread, outer, budget, work))
     }
 
-    /// Runs the jobs of promises that are due.
+    /// Runs the jobs of promises that are due. Jobs that go on making jobs are stopped together at the time limit, since
+    /// each of them may be short.
     fn drain(&mut self) {
         let executor = Rc::clone(&self.thread.executor);
+        let budget = self.thread.host.options().budget;
+        let (began, waited) = (Instant::now(), self.thread.waited.get());
         while let Some((job, current)) = executor.pop() {
             let Some(scope) = current.scope.clone() else {
                 continue;
             };
+            let waited = self.thread.waited.get() - waited;
+            if began.elapsed().saturating_sub(waited) > budget {
+                executor.clear();
+                scope.failed(&ScriptError::new(format!(
+                    "promises without end: {}",
+                    Fired::TimeLimit
+                )));
+                break;
+            }
             if scope.is_dead() {
                 continue;
             }

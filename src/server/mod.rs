@@ -29,6 +29,7 @@ use crate::hooks::{Gate, HookOptions, HookParts, Scripts};
 use crate::http::middleware::{Cors, Edge, EdgeOptions};
 use crate::http::rate::RateLimits;
 use crate::live::{Live, LiveOptions, StreamLimits};
+use crate::outbound;
 use crate::store::{Store, StoreOptions, migrations};
 
 /// How long open requests get when the server stops.
@@ -239,6 +240,8 @@ pub async fn open_scripts(
     stop: CancellationToken,
 ) -> anyhow::Result<Scripts> {
     let mut conn = engine.store().read().await?;
+    let allowed = config.http_allow_private.iter().map(String::as_str);
+    let allowed = outbound::Allowlist::parse(allowed).context("--httpAllowPrivate")?;
     let hooks = &config.hooks;
     let options = HookOptions {
         hooks_dir: absolute(&hooks.dir),
@@ -246,6 +249,8 @@ pub async fn open_scripts(
         migrations_dir: absolute(&hooks.migrations_dir),
         budget: hooks.timeout,
         growth_bytes_max: hooks.growth_bytes_max,
+        allow_os: hooks.allow_os,
+        outbound: outbound::Client::new(allowed),
         automigrate: hooks.automigrate,
         watch: hooks.watch,
         top_level_only: migrations::was_made_by_pocketbase(&mut conn).await?,

@@ -15,7 +15,9 @@ const EDGES: &[(&str, &[&str])] = &[
     ("js", &[]),
     ("blob", &["base"]),
     ("mail", &["base"]),
+    ("outbound", &[]),
     ("telemetry", &[]),
+    ("template", &[]),
     ("model", &["base"]),
     ("store", &["base", "filter", "model"]),
     (
@@ -33,15 +35,15 @@ const EDGES: &[(&str, &[&str])] = &[
     (
         "hooks",
         &[
-            "base", "filter", "bus", "blob", "mail", "js", "model", "store", "engine", "http",
-            "api", "live",
+            "base", "filter", "bus", "blob", "mail", "js", "outbound", "template", "model",
+            "store", "engine", "http", "api", "live",
         ],
     ),
     (
         "server",
         &[
-            "base", "config", "bus", "blob", "model", "store", "engine", "http", "api", "live",
-            "hooks",
+            "base", "config", "bus", "blob", "outbound", "model", "store", "engine", "http", "api",
+            "live", "hooks",
         ],
     ),
     (
@@ -80,6 +82,7 @@ const LIBRARIES: &[(&str, &[&str])] = &[
     ("aes_gcm", &["base"]),
     ("image", &["blob"]),
     ("lettre", &["mail"]),
+    ("reqwest", &["outbound"]),
     ("boa_engine", &["js", "hooks"]),
     ("boa_gc", &["js", "hooks"]),
     ("boa_runtime", &["js"]),

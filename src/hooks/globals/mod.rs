@@ -4,6 +4,7 @@
 //! folder adds natives to the object `host` that the prelude's files are called with: `(function (host, api) { ... })`.
 //! What they put into `api` are the globals. All of it is frozen, so that scripts cannot change it for each other.
 
+mod apis;
 mod app;
 mod auth;
 pub(super) mod bytes;
@@ -11,21 +12,28 @@ pub(super) mod cron;
 mod data;
 mod dates;
 mod db;
+mod files;
 pub(super) mod filesystem;
+mod http;
 mod info;
 mod log;
+pub(super) mod mail;
 mod models;
 pub(super) mod modules;
+mod os;
 mod plain;
 mod pubsub;
 mod registration;
 mod request;
 mod response;
+mod security;
 pub(super) mod storage;
+mod template;
 mod utils;
 
 use std::path::Path;
 use std::rc::Rc;
+use std::time::Duration;
 
 use boa_engine::object::ObjectInitializer;
 use boa_engine::object::builtins::JsFunction;
@@ -38,13 +46,16 @@ use super::world::{World, world};
 use super::{collection, event, failure, record};
 use crate::js::error::ScriptError;
 use crate::js::scope::Scope;
-use crate::js::thread::Turn;
+use crate::js::thread::{Current, Turn};
 
 /// A native as the prelude calls it.
 pub(super) type NativeCall = fn(&JsValue, &[JsValue], &mut Context) -> JsResult<JsValue>;
 
 /// Natives of one area: name, number of parameters, function.
 pub(super) type Natives = &'static [(&'static str, usize, NativeCall)];
+
+/// The script time of building the API, which is no script's work.
+const BUILD_BUDGET: Duration = Duration::from_secs(60);
 
 /// The files of the prelude in their order: name and text.
 const PRELUDE: &[(&str, &str)] = &[
@@ -66,6 +77,18 @@ const PRELUDE: &[(&str, &str)] = &[
     ("internal:event.js", include_str!("../prelude/event.js")),
     ("internal:router.js", include_str!("../prelude/router.js")),
     ("internal:files.js", include_str!("../prelude/files.js")),
+    (
+        "internal:security.js",
+        include_str!("../prelude/security.js"),
+    ),
+    ("internal:http.js", include_str!("../prelude/http.js")),
+    ("internal:os.js", include_str!("../prelude/os.js")),
+    ("internal:mail.js", include_str!("../prelude/mail.js")),
+    ("internal:storage.js", include_str!("../prelude/storage.js")),
+    (
+        "internal:template.js",
+        include_str!("../prelude/template.js"),
+    ),
     (
         "internal:register.js",
         include_str!("../prelude/register.js"),
@@ -96,6 +119,13 @@ const AREAS: &[(&str, Natives)] = &[
     ("request", request::NATIVES),
     ("response", response::NATIVES),
     ("file", filesystem::NATIVES),
+    ("security", security::NATIVES),
+    ("http", http::NATIVES),
+    ("apis", apis::NATIVES),
+    ("os", os::NATIVES),
+    ("mail", mail::NATIVES),
+    ("files", files::NATIVES),
+    ("template", template::NATIVES),
     ("data", data::NATIVES),
     ("pubsub", pubsub::NATIVES),
     ("modules", modules::NATIVES),
@@ -130,6 +160,9 @@ pub(super) struct Shared {
     /// Of the engine's error inside an error that scripts catch.
     pub(super) go_value_prototype: JsObject,
     pub(super) file_prototype: JsObject,
+    /// A script's message -> its parts, and back.
+    pub(super) mail_parts: JsFunction,
+    pub(super) make_mail: JsFunction,
     /// `(status, message, data)` -> an error object of the API.
     pub(super) make_error: JsFunction,
 }
@@ -144,7 +177,11 @@ impl Shared {
             .bare_scope(&turn.thread, "api")
             .map_err(|error| ScriptError::new(error.to_string()))?;
         let owner = Rc::clone(&scope);
-        turn.enter(&scope, None, false, |context| {
+        let current = Current {
+            scope: Some(Rc::clone(&scope)),
+            ..Current::default()
+        };
+        turn.enter_as(&scope, current, Some(BUILD_BUDGET), |context| {
             let api = JsObject::with_object_proto(context.intrinsics());
             let host = natives(context).map_err(|error| owner.describe(&error, context))?;
             for (name, text) in PRELUDE {
@@ -179,16 +216,13 @@ impl Shared {
                     .into()
             })
         };
-        let mut callable = |name: &str| -> JsResult<JsFunction> {
-            let found = host.get(JsString::from(name), context)?;
-            found.as_function().ok_or_else(|| {
+        let callable = |name: &str, context: &mut Context| -> JsResult<JsFunction> {
+            JsFunction::from_object(object(name, context)?).ok_or_else(|| {
                 JsNativeError::typ()
-                    .with_message(format!("the prelude gives no function {name}"))
+                    .with_message(format!("the prelude's {name} is no function"))
                     .into()
             })
         };
-        let (make_error, make_date) = (callable("makeError")?, callable("makeDate")?);
-        let make_raw = callable("makeRaw")?;
         Ok(Self {
             _scope: scope,
             globals,
@@ -197,9 +231,11 @@ impl Shared {
             file_prototype: object("filePrototype", context)?,
             go_value_prototype: object("goValuePrototype", context)?,
             collection_prototype: object("collectionPrototype", context)?,
-            make_error,
-            make_date,
-            make_raw,
+            make_date: callable("makeDate", context)?,
+            make_raw: callable("makeRaw", context)?,
+            mail_parts: callable("mailParts", context)?,
+            make_mail: callable("makeMail", context)?,
+            make_error: callable("makeError", context)?,
         })
     }
 

@@ -36,6 +36,7 @@
 
     host.filePrototype = File.prototype;
     host.FileReader = FileReader;
+    host.isFile = (value) => value instanceof File;
 
     api.$filesystem = {
         fileFromBytes: (content, name) => native.fromBytes(host.bytes(content), name),

@@ -71,6 +71,19 @@
         api.$apis[name] = api[name];
     }
 
+    const enrichRecord = (e, record, ...expands) => {
+        const expanded = host.apis.enrich.call(e, record, expands.flat().join(","));
+        if (expanded !== null) host.record.setExpandMap.call(record, expanded);
+    };
+    api.$apis.enrichRecord = enrichRecord;
+    api.$apis.enrichRecords = (e, records, ...expands) => {
+        for (const record of records) enrichRecord(e, record, ...expands);
+    };
+    api.$apis.recordAuthResponse = (e, record, method, meta) => {
+        host.apis.signIn.call(e, record, method || "", meta === undefined ? null : meta);
+        return null;
+    };
+
     /** A folder as scripts hand it on, or its path. */
     const pathOf = (folder) => {
         if (typeof folder === "string") return folder;

@@ -15,7 +15,7 @@ const PASSWORD = "12345678";
 
 /** What Rotunda refuses to scripts by default and the tests need; a PocketBase does not know these. */
 const ALLOWED = {
-  ROTUNDA_HOOKS_ALLOW_PRIVATE_HOSTS: "true",
+  ROTUNDA_HTTP_ALLOW_PRIVATE: "*",
   ROTUNDA_HOOKS_ALLOW_OS: "true",
   JSVM_GREETING: "hello from outside",
 };

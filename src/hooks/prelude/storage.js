@@ -1,0 +1,80 @@
+// The storage of files: `$app.newFilesystem()`, and files from elsewhere.
+(function (host, api) {
+    "use strict";
+
+    const native = host.files;
+    const { Reader, GoError, go } = host;
+
+    class Filesystem {
+        upload(content, key) {
+            go(() => native.put(host.bytes(content), key));
+        }
+        uploadFile(file, key) {
+            go(() => native.putFile(file, key));
+        }
+        uploadMultipart(file, key) {
+            this.uploadFile(file, key);
+        }
+        exists(key) {
+            return go(() => native.exists(key));
+        }
+        attributes(key) {
+            const known = go(() => native.attributes(key));
+            return { size: known.size, contentType: known.contentType, modTime: new Date(known.modified), metadata: { "original-filename": known.originalName } };
+        }
+        getReader(key) {
+            if (!this.exists(key)) throw new GoError("blob: key not found: " + key);
+            return new Reader(() => go(() => native.get(key)));
+        }
+        getFile(key) {
+            return this.getReader(key);
+        }
+        getReuploadableFile(key) {
+            const name = this.attributes(key).metadata["original-filename"] || key.slice(key.lastIndexOf("/") + 1);
+            return api.$filesystem.fileFromBytes(native.get(key), name);
+        }
+        copy(from, to) {
+            go(() => native.copy(from, to));
+        }
+        delete(key) {
+            go(() => native.delete(key));
+        }
+        deletePrefix(prefix) {
+            go(() => native.deletePrefix(prefix));
+            return [];
+        }
+        list(prefix) {
+            return go(() => native.list(prefix)).map((known) => ({ key: known.key, size: known.size, modTime: new Date(known.modified), isDir: false }));
+        }
+        isEmptyDir(prefix) {
+            return this.list(prefix).length === 0;
+        }
+        serve(response, request, key, name) {
+            const known = this.attributes(key);
+            response.header().set("Content-Type", known.contentType);
+            response.header().set("Content-Disposition", "inline; filename=" + JSON.stringify(String(name)));
+            response.write(native.get(key));
+        }
+        setContext() {}
+        close() {}
+    }
+
+    const filesystem = new Filesystem();
+    host.app.object.newFilesystem = () => filesystem;
+
+    Object.assign(api.$filesystem, {
+        fileFromPath: (path) => go(() => native.fromPath(path)),
+        fileFromURL(url, seconds) {
+            const answer = api.$http.send({ url, timeout: seconds || 120 });
+            if (answer.statusCode < 200 || answer.statusCode > 399) {
+                throw new GoError(`failed to download url ${url} (${answer.statusCode})`);
+            }
+            const path = String(url).split(/[?#]/)[0].replace(/\/+$/, "");
+            return api.$filesystem.fileFromBytes(answer.body, path.slice(path.lastIndexOf("/") + 1));
+        },
+        local: () => filesystem,
+        s3: () => {
+            throw new GoError("$filesystem.s3 is not supported: the server's own storage is $app.newFilesystem()");
+        },
+    });
+})
