@@ -9,6 +9,7 @@ use tokio::sync::{mpsc, oneshot};
 
 use super::Natives;
 use super::registration::{function, list, text};
+use crate::engine::events::{WITHIN, Within};
 use crate::engine::records::RecordQuery;
 use crate::engine::{Error, RequestInfo, context as request_context};
 use crate::filter::Params;
@@ -136,7 +137,13 @@ fn search(_: &JsValue, args: &[JsValue], context: &mut Context) -> JsResult<JsVa
                 offset,
             };
             let mut link = app.link();
-            engine.find_by_filter(&mut link, &collection, &query).await
+            let found = engine.find_by_filter(&mut link, &collection, &query).await;
+            found.map_err(|error| match error {
+                Error::BadRequest(reason) => {
+                    Error::bad_request(format!("invalid filter expression: {reason}"))
+                }
+                other => other,
+            })
         })
     })?;
     RecordObject::list(found, context)
@@ -286,7 +293,10 @@ fn transaction(_: &JsValue, args: &[JsValue], context: &mut Context) -> JsResult
     let engine = world()?.engine.clone();
     let (to_host, inbox) = mpsc::unbounded_channel();
     let (open, opened) = oneshot::channel();
-    let task = thread.host().runtime().spawn(async move {
+    let chain = thread.chain();
+    // What follows the commit calls scripts on behalf of this call.
+    let within: Within = Arc::new(chain.clone());
+    let work = WITHIN.scope(Some(within), async move {
         let store = engine.store().clone();
         store
             .write(move |tx| {
@@ -297,7 +307,7 @@ fn transaction(_: &JsValue, args: &[JsValue], context: &mut Context) -> JsResult
             })
             .await
     });
-    let chain = thread.chain();
+    let task = thread.host().runtime().spawn(work);
     let wait = Wait {
         limit: OPERATION_MAX,
         serves_others: false,

@@ -588,7 +588,7 @@ async fn hooks_see_collections_and_change_them() {
             ["hooked", true],
             ["id", "added"],
             ["id", "added"],
-            "taken",
+            "Taken.",
             "in notes"
         ])
     );

@@ -22,10 +22,12 @@ use crate::engine::{Engine, EngineOptions};
 use crate::js::error::ScriptError;
 use crate::js::thread::Turn;
 use crate::live::{Live, LiveOptions};
+use crate::outbound;
 use crate::store::{Store, StoreOptions};
 
 /// An engine with scripts, and a few collections: `notes`, `comments` and the `users` that every directory has.
 pub(super) struct House {
+    #[expect(dead_code, reason = "for tests that look at what scripts did")]
     pub(super) engine: Engine,
     pub(super) scripts: Scripts,
     dir: tempfile::TempDir,
@@ -73,6 +75,8 @@ impl House {
             budget: Duration::from_secs(20),
             growth_bytes_max: 1 << 30,
             top_level_only: false,
+            allow_os: false,
+            outbound: outbound::Client::new(outbound::Allowlist::default()),
             automigrate: false,
             watch: false,
             dev: false,
