@@ -5,7 +5,7 @@
     const native = host.event;
     const ask = host.request;
     const tell = host.response;
-    const { GoError, Reader, Values, canonical, queryPairs } = host;
+    const { Reader, Values, canonical, queryPairs } = host;
 
     /** Objects that belong to one `e`, made once. */
     const once = (event, key, make) => {
@@ -120,7 +120,7 @@
         }
         formFile(name) {
             const [file] = this.files(name);
-            if (!file) throw new GoError("http: no such file");
+            if (!file) throw host.failure.host("http: no such file");
             return [file.reader.open(), { filename: file.originalName, size: file.size }];
         }
         cookies() {
@@ -137,7 +137,7 @@
         }
         cookie(name) {
             const [cookie] = this.cookiesNamed(name);
-            if (!cookie) throw new GoError("http: named cookie not present");
+            if (!cookie) throw host.failure.host("http: named cookie not present");
             return cookie;
         }
         userAgent() {
@@ -285,7 +285,7 @@
         if (value === null || value === undefined) return "";
         if (Array.isArray(value)) return value.map(xml).join("");
         const type = XML_TYPES(value);
-        if (type === null) throw new GoError("xml: unsupported type: map[string]interface {}");
+        if (type === null) throw host.failure.host("xml: unsupported type: map[string]interface {}");
         return `<${type}>${String(value).replace(/[&<>"'\t\n\r]/g, (c) => XML_ENTITIES[c])}</${type}>`;
     };
 
@@ -350,7 +350,7 @@
         }
         findUploadedFiles(name) {
             const files = this.request.files(name);
-            if (files.length === 0) throw new GoError("http: no such file");
+            if (files.length === 0) throw host.failure.host("http: no such file");
             return files;
         }
 
