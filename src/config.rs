@@ -436,6 +436,19 @@ mod tests {
     }
 
     #[test]
+    fn bounds_of_live_events_are_read() {
+        let line = "server serve --topicLogEvents 5 --topic-log-seconds 60 --streamQueue 16 --streamsMax 9 --streamsPerClient 2";
+        let (config, _) = parsed(line).unwrap();
+        assert_eq!(config.topic_log_events, 5);
+        assert_eq!(config.topic_log_age, Duration::from_secs(60));
+        assert_eq!(config.stream_queue, 16);
+        assert_eq!((config.streams_max, config.streams_per_client_max), (9, 2));
+        for line in ["--topicLogEvents 0", "--streamQueue 1", "--streamsMax 0"] {
+            assert!(parsed(&format!("server serve {line}")).is_err(), "{line}");
+        }
+    }
+
+    #[test]
     fn values_out_of_bounds_and_unknown_flags_are_errors() {
         assert!(parsed("server serve --queryTimeout 0").is_err());
         assert!(parsed("server serve --nonsense").is_err());

@@ -6,7 +6,7 @@ use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use boa_engine::object::builtins::JsFunction;
-use boa_engine::{Context, JsNativeError, JsResult, JsValue};
+use boa_engine::{Context, JsError, JsNativeError, JsResult, JsValue};
 use futures_util::future::BoxFuture;
 use serde_json::Value as Json;
 use tokio::sync::{mpsc, oneshot};
@@ -16,6 +16,7 @@ use super::event::EventObject;
 use super::failure;
 use super::registry::Function;
 use super::session::{App, Session, ToHost};
+use super::values;
 use super::world::World;
 use crate::engine::events::{Event, Handler, Step, Visit, WITHIN, Within};
 use crate::engine::{Engine, Error};
@@ -244,7 +245,11 @@ impl EventCall {
             return;
         };
         if let Err(error) = turn.thread.check_depth() {
-            let error = failure::plain(&error.to_string());
+            // The scripts' own doing; the depth at which it shows says nothing to a client.
+            function
+                .script
+                .failed("a handler was not called", &error.to_string());
+            let error = Error::BadRequest(String::new());
             let _ = to_host.send(ToHost::Done(Box::new(event), Err(error)));
             return;
         }
@@ -261,7 +266,7 @@ impl EventCall {
                 let object = object.clone();
                 Box::new(move |context, outcome| {
                     let result = outcome.and_then(failure::unless_error).map_err(|error| {
-                        let described = owner.describe(&error, context);
+                        let described = describe(&owner, &error, context);
                         failure::to_engine(&error, &described, &script, context)
                     });
                     EventObject::finish(&object, result, context);
@@ -274,6 +279,16 @@ impl EventCall {
                 let _ = to_host.send(ToHost::Promised);
             });
         });
+    }
+}
+
+/// What was thrown, and where; the limit, if the call was stopped at one.
+fn describe(scope: &Scope, error: &JsError, context: &mut Context) -> ScriptError {
+    let fired = Thread::current().and_then(|thread| thread.watch_fired());
+    let described = scope.describe(error, context);
+    match fired {
+        Some(fired) => described.stopped(Some(fired)),
+        None => described,
     }
 }
 
@@ -399,8 +414,8 @@ pub(super) fn plain_call(
     turn.enter_as(scope, current, budget, |context| {
         let done: Done = Box::new(move |context, outcome| {
             let outcome = outcome
-                .and_then(|value| Ok(value.to_json(context)?.unwrap_or_default()))
-                .map_err(|error| owner.describe(&error, context));
+                .and_then(|value| values::json(&value, context))
+                .map_err(|error| describe(&owner, &error, context));
             answer(outcome);
         });
         let result = arguments(context)

@@ -16,6 +16,8 @@ pub(super) type Source = (Arc<Script>, Text);
 #[derive(Default)]
 pub(super) struct Plan {
     pub(super) load: Vec<Source>,
+    /// What is to be loaded as well if a module can be loaded anew.
+    pub(super) with_modules: Vec<Source>,
     /// Ids of scripts whose files are gone.
     pub(super) gone: Vec<String>,
     /// Modules whose files changed, came or went.
@@ -92,8 +94,8 @@ impl Catalog {
             };
             let content = digest(&text);
             let asked = matches!(wanted, Wanted::One(id) if id == entry.script.id);
-            let changed = all || entry.seen != Some(content);
-            if asked || changed && entry.stuck != Some(content) {
+            let changed = entry.seen != Some(content);
+            if asked || (all || changed) && entry.stuck != Some(content) {
                 let empty = text.as_ref().is_ok_and(|text| text.trim().is_empty());
                 let had_text = entry
                     .running
@@ -105,13 +107,17 @@ impl Catalog {
                 } else {
                     entry.emptied = false;
                     entry.seen = Some(content);
-                    plan.load.push((Arc::clone(&entry.script), text));
+                    let source = (Arc::clone(&entry.script), text);
+                    if asked || changed {
+                        plan.load.push(source);
+                    } else {
+                        plan.with_modules.push(source);
+                    }
                 }
             }
             state.scripts.insert(entry.script.id.clone(), entry);
         }
         plan.gone = known.into_keys().collect();
-        plan.load.sort_by(|(a, _), (b, _)| a.name.cmp(&b.name));
         plan
     }
 
@@ -245,7 +251,8 @@ mod tests {
         for (script, text) in &plan.load {
             catalog.runs(&script.id, text);
         }
-        let ids: Vec<_> = plan.load.iter().map(|(script, _)| &*script.id).collect();
+        let loaded = plan.load.iter().chain(&plan.with_modules);
+        let ids: Vec<_> = loaded.map(|(script, _)| &*script.id).collect();
         (ids.join(" "), plan.gone.join(" "), plan.changed.len())
     }
 

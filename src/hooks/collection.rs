@@ -12,6 +12,7 @@ use serde_json::{Map, Value as Json};
 use super::globals::Natives;
 use super::record::shared;
 use super::values;
+use super::world::world;
 use crate::js::native::NativeWith;
 use crate::model::{Collection, CollectionKind, Field};
 
@@ -42,6 +43,12 @@ impl CollectionObject {
     /// The object of a stored collection.
     pub(super) fn create(collection: Arc<Collection>) -> JsResult<JsObject> {
         Self::object(collection, true)
+    }
+
+    /// The object of a collection that may be about to be made, as events have them.
+    pub(super) fn of_event(collection: Arc<Collection>) -> JsResult<JsObject> {
+        let stored = world()?.engine.schema().by_id(&collection.id).is_some();
+        Self::object(collection, stored)
     }
 
     fn object(collection: Arc<Collection>, stored: bool) -> JsResult<JsObject> {

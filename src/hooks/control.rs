@@ -3,7 +3,6 @@
 use std::path::Path;
 use std::rc::Rc;
 use std::sync::Arc;
-use std::time::Duration;
 
 use boa_engine::JsValue;
 use boa_engine::object::builtins::JsFunction;
@@ -21,8 +20,6 @@ use crate::js::modules;
 use crate::js::scope::Scope;
 use crate::js::thread::Turn;
 
-/// The script time of code from outside.
-const BUDGET: Duration = Duration::from_secs(30);
 /// What the console's code is called in errors.
 const CONSOLE: &str = "console";
 /// Around the console's code, so that it may `return` and `await`; the first line is the host's.
@@ -121,7 +118,7 @@ impl Scripts {
         let host = &self.inner.host;
         host.submit(&Route::General, job)
             .map_err(|_| Refusal::Busy)?;
-        await_answer(host, begun, answered, BUDGET)
+        await_answer(host, begun, answered, host.options().budget)
             .await
             .map_err(|error| Refusal::Failed(self.plain(error)))
     }
@@ -163,7 +160,7 @@ fn call_in(
                 let _ = answer.send(outcome);
                 drop(kept);
             };
-            plain_call(turn, &scope, &callable, arguments, Some(BUDGET), answer);
+            plain_call(turn, &scope, &callable, arguments, None, answer);
         }
         Err(error) => {
             let _ = answer.send(Err(error));
@@ -181,7 +178,7 @@ fn run_console(turn: &mut Turn<'_>, number: u64, code: &str, answer: oneshot::Se
             let answer = move |outcome: Outcome| {
                 let _ = answer.send(outcome.map_err(without_first_line));
             };
-            plain_call(turn, &scope, &callable, nothing, Some(BUDGET), answer);
+            plain_call(turn, &scope, &callable, nothing, None, answer);
         }
         Err(error) => {
             let _ = answer.send(Err(without_first_line(error)));

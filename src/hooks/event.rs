@@ -275,7 +275,7 @@ fn to_js(slot: Slot, context: &mut Context) -> JsResult<JsValue> {
             JsArray::from_iter(objects, context).into()
         }
         Slot::Json(json) => JsValue::from_json(&json, context)?,
-        Slot::Collection(collection) => CollectionObject::create(collection)?.into(),
+        Slot::Collection(collection) => CollectionObject::of_event(collection)?.into(),
         Slot::Collections(collections) => {
             let objects = collections
                 .into_iter()
@@ -306,7 +306,6 @@ fn from_js(before: Slot, value: &JsValue, context: &mut Context) -> JsResult<Slo
             }
             _ => before,
         },
-        Slot::Mail(_) if value.is_object() => Slot::Mail(Box::new(mail::of_js(value, context)?)),
         Slot::Collection(_) => match CollectionObject::collection(value, context)? {
             Some(collection) => Slot::Collection(collection),
             None => before,
@@ -324,6 +323,7 @@ fn from_js(before: Slot, value: &JsValue, context: &mut Context) -> JsResult<Slo
             _ => before,
         },
         Slot::Json(_) => Slot::Json(values::json(value, context)?),
+        Slot::Mail(_) if value.is_object() => Slot::Mail(Box::new(mail::of_js(value, context)?)),
         other => other,
     })
 }

@@ -9,6 +9,7 @@ use serde_json::{Map, Value as Json};
 use super::globals::Natives;
 use super::record::shared;
 use super::registry::Script;
+use super::values;
 use super::world::session;
 use crate::engine::Error;
 use crate::js::error::ScriptError;
@@ -112,10 +113,7 @@ fn thrown_answer(error: &JsError, context: &mut Context) -> Option<Error> {
     let message = object.get(js_string!("message"), context).ok()?;
     let message = message.to_string(context).ok()?.to_std_string_escaped();
     let data = object.get(js_string!("data"), context).ok()?;
-    let data = match data.to_json(context) {
-        Ok(Some(Json::Object(data))) => data,
-        _ => Map::new(),
-    };
+    let data = values::members(&data, context).unwrap_or_default();
     Some(answer(status, message, data))
 }
 

@@ -54,6 +54,7 @@ mod session;
 #[allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 mod tests;
 mod topics;
+mod types;
 mod values;
 mod watch;
 mod world;
@@ -205,6 +206,7 @@ impl Scripts {
 
     /// Loads all scripts and takes part in the engine's events. Scripts that fail to load are logged.
     pub async fn load(&self) {
+        types::write(self.inner.engine.store().dir());
         self.refresh(Wanted::Changed).await;
         let (engine, published) = (&self.inner.engine, &self.inner.published);
         engine
@@ -253,10 +255,11 @@ impl Scripts {
                 ..Refreshed::default()
             };
         }
-        let (scripts, postponed) = (plan.load.clone(), plan.postponed);
+        let scripts = [&plan.load[..], &plan.with_modules].concat();
+        let postponed = plan.postponed;
         let updated = self
             .on_thread(move |turn| match World::of(turn) {
-                Some(world) => world.update(turn, &plan.load, &plan.gone, &plan.changed),
+                Some(world) => world.update(turn, &plan),
                 None => Updated::default(),
             })
             .await;

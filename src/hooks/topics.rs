@@ -2,7 +2,6 @@
 
 use std::collections::BTreeSet;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::time::Duration;
 
 use boa_engine::{Context, JsValue};
 use serde_json::Value as Json;
@@ -12,8 +11,6 @@ use tokio_util::sync::CancellationToken;
 use super::registry::Published;
 use crate::bus::{Bus, Item, QueueLimits, Subscriber, SubscriberHandle, Topic};
 
-/// The script time that one function may take for one event.
-const BUDGET: Duration = Duration::from_secs(5);
 /// Functions that may be at work on events at once, those that wait in promises included.
 const AT_WORK_MAX: usize = 1_000;
 /// Events that may wait for scripts. Scripts that fall further behind lose what comes until they are through, and the
@@ -123,7 +120,7 @@ pub(super) async fn deliver(
                 Ok(vec![JsValue::from_json(&json, context)?])
             });
             // The call is queued here, so that the order of events is kept; errors are counted and logged there.
-            let call = function.call(arguments, BUDGET);
+            let call = function.call(arguments, function.host().options().budget);
             tokio::spawn(async move {
                 let _ = call.await;
                 drop(permit);

@@ -12,7 +12,7 @@ use boa_engine::object::builtins::JsFunction;
 use boa_engine::property::Attribute;
 use boa_engine::{Context, JsNativeError, JsObject, JsResult, JsString, JsValue, js_string};
 
-use super::catalog::Source;
+use super::catalog::{Plan, Source};
 use super::files::{ScriptFile, Text};
 use super::globals::Shared;
 use super::globals::cron::Ticker;
@@ -85,6 +85,15 @@ impl Unit {
     fn set_live(&self, live: bool) {
         self.live.store(live, Ordering::Relaxed);
     }
+}
+
+/// The modules after some of them changed.
+struct Reloaded {
+    modules: Rc<ModuleSet>,
+    /// Some were loaded anew.
+    any: bool,
+    /// What could not be, and why.
+    errors: Vec<(PathBuf, String)>,
 }
 
 /// What came of an update.
@@ -218,13 +227,19 @@ impl World {
             Err(error) => tracing::error!("the script API cannot be set up: {error}"),
         }
         // After the loss of a thread: what ran on it.
-        let (scripts, stuck) = world.options.catalog.resume();
-        if let Some(script) = stuck {
-            script.failed("a script cannot be loaded", "it did not end");
+        let (load, stuck) = world.options.catalog.resume();
+        if let Some(script) = &stuck {
             script.state(|state| state.running = false);
         }
-        if !scripts.is_empty() {
-            world.update(turn, &scripts, &[], &[]);
+        if !load.is_empty() {
+            let plan = Plan {
+                load,
+                ..Plan::default()
+            };
+            world.update(turn, &plan);
+        }
+        if let Some(script) = stuck {
+            script.failed("a script cannot be loaded", "it did not end");
         }
     }
 
@@ -282,17 +297,20 @@ impl World {
         })
     }
 
-    /// Loads these scripts and puts those that load in place of their former versions, all at once; `gone` end. With
-    /// `changed` modules, these and what requires them are loaded anew first; a module that cannot be keeps its instance.
-    pub(super) fn update(
-        self: &Rc<Self>,
-        turn: &mut Turn<'_>,
-        scripts: &[Source],
-        gone: &[String],
-        changed: &[PathBuf],
-    ) -> Updated {
+    /// Loads scripts and puts those that load in place of their former versions, all at once; those that are gone end.
+    /// With changed modules, these and what requires them are loaded anew first, and every script; a module that cannot
+    /// be keeps its instance.
+    pub(super) fn update(self: &Rc<Self>, turn: &mut Turn<'_>, plan: &Plan) -> Updated {
         self.updating.set(true);
-        let modules = self.reload_modules(turn, changed);
+        let Reloaded {
+            modules,
+            any,
+            errors: module_errors,
+        } = self.reload_modules(turn, &plan.changed);
+        let others = if any { &plan.with_modules[..] } else { &[] };
+        let mut scripts: Vec<&Source> = plan.load.iter().chain(others).collect();
+        scripts.sort_by(|(a, _), (b, _)| a.name.cmp(&b.name));
+        let gone = &plan.gone;
         let mut errors = BTreeMap::new();
         let mut fresh = Vec::new();
         let catalog = self.options.catalog.clone();
@@ -347,42 +365,55 @@ impl World {
         }
         self.end_modules(&turn.thread);
         turn.thread.sweep_timers();
+        for (path, error) in module_errors {
+            self.blame_users_of(&path, &error);
+        }
         Updated { errors }
     }
 
     /// The modules with these files and what requires them loaded anew. Files that cannot be loaded any more keep the
     /// instance that works, and the log says so.
-    fn reload_modules(self: &Rc<Self>, turn: &mut Turn<'_>, changed: &[PathBuf]) -> Rc<ModuleSet> {
+    fn reload_modules(self: &Rc<Self>, turn: &mut Turn<'_>, changed: &[PathBuf]) -> Reloaded {
         let before = Rc::clone(&self.modules.borrow());
         let mut changed: Vec<PathBuf> = changed.to_vec();
+        let mut errors = Vec::new();
         // At the second attempt without what failed at the first.
         for _ in 0..2 {
             if changed.is_empty() {
-                return before;
+                break;
             }
-            let set = before.without(&changed);
-            let dropped = before.paths_not_in(&set);
+            let modules = before.without(&changed);
             let mut failed = Vec::new();
-            for path in &dropped {
-                if let Err(error) = self.load_module(turn, &set, path) {
-                    failed.push(path.clone());
-                    let error = self.plain(&error);
-                    tracing::error!(
-                        module.path = %path.display(),
-                        "a module cannot be loaded, the version before it stays: {error}"
-                    );
-                    self.blame_users_of(&before, path, &error);
+            for path in before.paths_not_in(&modules) {
+                if let Err(error) = self.load_module(turn, &modules, &path) {
+                    failed.push((path, self.plain(&error)));
                 }
             }
             // A module that fails because of another one comes right with that.
-            let causes = failed.iter().any(|path| changed.contains(path));
-            if !causes {
-                return set;
+            failed.retain(|(path, _)| changed.contains(path));
+            if failed.is_empty() {
+                return Reloaded {
+                    modules,
+                    any: true,
+                    errors,
+                };
             }
-            set.kill_unless_in(&before);
-            changed.retain(|path| !failed.contains(path));
+            modules.kill_unless_in(&before);
+            changed.retain(|path| !failed.iter().any(|(one, _)| one == path));
+            for (path, error) in failed {
+                tracing::error!(
+                    target: SCRIPT_TARGET,
+                    { module.path = %path.display() },
+                    "a module cannot be loaded, the version before it stays: {error}"
+                );
+                errors.push((path, error));
+            }
         }
-        before.without(&changed)
+        Reloaded {
+            modules: before,
+            any: false,
+            errors,
+        }
     }
 
     fn load_module(
@@ -409,9 +440,9 @@ impl World {
     }
 
     /// Shows the error of a module in the status of the scripts that use it.
-    fn blame_users_of(&self, set: &Rc<ModuleSet>, path: &Path, error: &str) {
+    fn blame_users_of(&self, path: &Path, error: &str) {
         for loaded in self.loaded.borrow().values() {
-            if Rc::ptr_eq(&loaded.modules, set) && set.needs(&loaded.unit.script.path, path) {
+            if loaded.modules.needs(&loaded.unit.script.path, path) {
                 loaded
                     .unit
                     .script

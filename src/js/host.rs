@@ -1,5 +1,6 @@
 //! The handle to the script thread.
 
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::JoinHandle;
 use std::time::Duration;
@@ -23,7 +24,7 @@ pub struct HostOptions {
     pub queue_max: usize,
     /// The thread's stack, of virtual memory.
     pub stack_bytes: usize,
-    /// Stuck threads that are left behind before scripts are given up.
+    /// Threads that are left behind before scripts are given up.
     pub abandoned_max: u64,
 }
 
@@ -34,7 +35,7 @@ impl Default for HostOptions {
             growth_bytes_max: 512 << 20,
             queue_max: 10_000,
             stack_bytes: THREAD_STACK_BYTES,
-            abandoned_max: 4,
+            abandoned_max: 16,
         }
     }
 }
@@ -58,6 +59,8 @@ pub(super) struct Inner {
     setup: Setup,
     /// Counts the threads; a thread that finds another number has been replaced.
     epoch: watch::Sender<u64>,
+    /// Threads left behind.
+    abandoned: AtomicU64,
     thread: Mutex<Option<JoinHandle<()>>>,
 }
 
@@ -71,7 +74,7 @@ impl Host {
             let inner = inner.clone();
             let watchdog = Watchdog::start(options.growth_bytes_max, move |stuck| {
                 if let Some(inner) = inner.upgrade() {
-                    Self { inner }.replace(stuck.thread);
+                    Self { inner }.replace(stuck.thread, Replaced::Stuck);
                 }
             });
             let bell = Arc::new(Bell::default());
@@ -84,6 +87,7 @@ impl Host {
                 options,
                 setup,
                 epoch: watch::Sender::new(0),
+                abandoned: AtomicU64::new(0),
                 thread: Mutex::default(),
             }
         });
@@ -182,11 +186,11 @@ impl Host {
         Ok(())
     }
 
-    /// Leaves the thread of this epoch to itself, as native code of a script does not end, and starts another. What
-    /// waits in the lanes is for the new one. Too many abandoned threads end all scripting.
-    pub(super) fn replace(&self, epoch: u64) {
-        let next = if epoch >= self.inner.options.abandoned_max {
-            tracing::error!(target: SCRIPT_TARGET, "scripts got stuck too often; they are off until the server restarts");
+    /// Leaves the thread of this epoch to itself and starts another; what waits in the lanes is for the new one. Too many
+    /// threads left behind are the end of all scripting.
+    pub(super) fn replace(&self, epoch: u64, why: Replaced) {
+        let abandoned = self.inner.abandoned.fetch_add(1, Ordering::Relaxed) + 1;
+        let next = if abandoned > self.inner.options.abandoned_max {
             u64::MAX
         } else {
             epoch + 1
@@ -201,14 +205,29 @@ impl Host {
         if !replaced {
             return;
         }
+        if next == u64::MAX {
+            tracing::error!(target: SCRIPT_TARGET, "too many script threads were left behind; scripts are off until the server restarts");
+            return;
+        }
+        let what = match why {
+            Replaced::Stuck => "a script does not end",
+            Replaced::Panicked => "the interpreter broke down over a script",
+        };
         tracing::error!(
             target: SCRIPT_TARGET,
-            "a script does not end; the script thread starts anew, the state of modules is lost"
+            "{what}; the script thread starts anew, the state of modules is lost"
         );
-        if next != u64::MAX
-            && let Err(error) = self.spawn(next)
-        {
+        if let Err(error) = self.spawn(next) {
             tracing::error!(%error, "the script thread cannot be started");
         }
     }
+}
+
+/// Why a script thread is left to itself.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Replaced {
+    /// Native code does not end.
+    Stuck,
+    /// A panic inside the interpreter.
+    Panicked,
 }

@@ -14,6 +14,7 @@
 use std::any::Any;
 use std::cell::{Cell, RefCell};
 use std::collections::VecDeque;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::pin::pin;
 use std::rc::Rc;
 use std::sync::Arc;
@@ -24,7 +25,7 @@ use boa_engine::{Context, JsError, JsResult};
 
 use super::error::ScriptError;
 use super::executor::Executor;
-use super::host::{Host, Setup};
+use super::host::{Host, Replaced, Setup};
 use super::lane::{Chain, Job, Lane, Route};
 use super::pending::Pending;
 use super::rejections::Unhandled;
@@ -275,8 +276,19 @@ impl Thread {
             thread: Rc::clone(self),
             outer,
         };
-        job(&mut turn);
-        turn.drain();
+        // The interpreter has assertions that scripts can trip.
+        let ran = catch_unwind(AssertUnwindSafe(|| {
+            job(&mut turn);
+            turn.drain();
+        }));
+        if ran.is_err() {
+            // Nobody knows what state the interpreter is in: nothing of it is touched any more, as with a thread that
+            // got stuck, and another one takes over.
+            self.host.replace(self.epoch, Replaced::Panicked);
+            loop {
+                std::thread::park();
+            }
+        }
         self.depth.set(self.depth.get() - 1);
         *self.current.borrow_mut() = current;
         self.executor.replace(below);

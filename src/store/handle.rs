@@ -17,6 +17,9 @@ use super::writer::{Reopen, Writer};
 use super::{collections, migrations};
 use crate::model::Schema;
 
+/// Stack of the writers' thread. Hooks may save records whose hooks save records, to a depth that scripts bound.
+const WRITER_STACK_BYTES: usize = 16 << 20;
+
 /// Connections for reading auxiliary.db.
 const LOG_READERS: usize = 4;
 
@@ -243,6 +246,7 @@ async fn spawn_writers(
     let io = |cause| io_error(Path::new("the writer's thread"), cause);
     std::thread::Builder::new()
         .name("store-writer".to_owned())
+        .stack_size(WRITER_STACK_BYTES)
         .spawn(move || {
             let runtime = tokio::runtime::Builder::new_current_thread()
                 .enable_time()

@@ -121,8 +121,11 @@ impl Statement {
 
     fn add_limit(&mut self, limit: Option<u64>, offset: u64) {
         if let Some(limit) = limit {
+            /// Beyond it a number is no whole double any more; SQLite takes -1 for no limit.
+            const EXACT: u64 = 1 << 53;
             self.push(" LIMIT ?");
-            self.args.push(Value::Number(limit as f64));
+            let bound = if limit > EXACT { -1.0 } else { limit as f64 };
+            self.args.push(Value::Number(bound));
             if offset > 0 {
                 self.push(" OFFSET ?");
                 self.args.push(Value::Number(offset as f64));

@@ -33,6 +33,7 @@ mod utils;
 
 use std::path::Path;
 use std::rc::Rc;
+use std::time::Duration;
 
 use boa_engine::object::ObjectInitializer;
 use boa_engine::object::builtins::JsFunction;
@@ -45,13 +46,16 @@ use super::world::{World, world};
 use super::{collection, event, failure, record};
 use crate::js::error::ScriptError;
 use crate::js::scope::Scope;
-use crate::js::thread::Turn;
+use crate::js::thread::{Current, Turn};
 
 /// A native as the prelude calls it.
 pub(super) type NativeCall = fn(&JsValue, &[JsValue], &mut Context) -> JsResult<JsValue>;
 
 /// Natives of one area: name, number of parameters, function.
 pub(super) type Natives = &'static [(&'static str, usize, NativeCall)];
+
+/// The script time of building the API, which is no script's work.
+const BUILD_BUDGET: Duration = Duration::from_secs(60);
 
 /// The files of the prelude in their order: name and text.
 const PRELUDE: &[(&str, &str)] = &[
@@ -173,7 +177,11 @@ impl Shared {
             .bare_scope(&turn.thread, "api")
             .map_err(|error| ScriptError::new(error.to_string()))?;
         let owner = Rc::clone(&scope);
-        turn.enter(&scope, None, false, |context| {
+        let current = Current {
+            scope: Some(Rc::clone(&scope)),
+            ..Current::default()
+        };
+        turn.enter_as(&scope, current, Some(BUILD_BUDGET), |context| {
             let api = JsObject::with_object_proto(context.intrinsics());
             let host = natives(context).map_err(|error| owner.describe(&error, context))?;
             for (name, text) in PRELUDE {
@@ -208,17 +216,13 @@ impl Shared {
                     .into()
             })
         };
-        let mut callable = |name: &str| -> JsResult<JsFunction> {
-            let found = host.get(JsString::from(name), context)?;
-            found.as_function().ok_or_else(|| {
+        let callable = |name: &str, context: &mut Context| -> JsResult<JsFunction> {
+            JsFunction::from_object(object(name, context)?).ok_or_else(|| {
                 JsNativeError::typ()
-                    .with_message(format!("the prelude gives no function {name}"))
+                    .with_message(format!("the prelude's {name} is no function"))
                     .into()
             })
         };
-        let (make_error, make_date) = (callable("makeError")?, callable("makeDate")?);
-        let make_raw = callable("makeRaw")?;
-        let (mail_parts, make_mail) = (callable("mailParts")?, callable("makeMail")?);
         Ok(Self {
             _scope: scope,
             globals,
@@ -227,11 +231,11 @@ impl Shared {
             file_prototype: object("filePrototype", context)?,
             go_value_prototype: object("goValuePrototype", context)?,
             collection_prototype: object("collectionPrototype", context)?,
-            make_error,
-            make_date,
-            make_raw,
-            mail_parts,
-            make_mail,
+            make_date: callable("makeDate", context)?,
+            make_raw: callable("makeRaw", context)?,
+            mail_parts: callable("mailParts", context)?,
+            make_mail: callable("makeMail", context)?,
+            make_error: callable("makeError", context)?,
         })
     }
 

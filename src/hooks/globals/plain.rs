@@ -4,7 +4,7 @@ use boa_engine::{Context, JsArgs, JsError, JsResult, JsValue};
 use serde_json::{Map, Value as Json, json};
 
 use crate::engine::Error;
-use crate::hooks::failure;
+use crate::hooks::{failure, values};
 use crate::js::thread::Thread;
 
 /// JSON as a value of the script that runs: its objects have the prototypes that the script knows.
@@ -23,10 +23,7 @@ pub(super) fn in_script<R>(context: &mut Context, work: impl FnOnce(&mut Context
 
 /// An argument as JSON; `null` when it is missing.
 pub(super) fn argument(args: &[JsValue], index: usize, context: &mut Context) -> JsResult<Json> {
-    Ok(args
-        .get_or_undefined(index)
-        .to_json(context)?
-        .unwrap_or_default())
+    values::json(args.get_or_undefined(index), context)
 }
 
 /// An argument that is an object, as JSON; empty when it is missing or something else.

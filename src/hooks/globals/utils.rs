@@ -165,7 +165,9 @@ fn sleep(_: &JsValue, args: &[JsValue], context: &mut Context) -> JsResult<JsVal
         SLEEP_MAX
     };
     let time = asked.min(longest);
-    waiting(context, longest + HASH_MAX, tokio::time::sleep(time))?;
+    // Inside of a future: timers are made where the runtime is entered.
+    let nap = async move { tokio::time::sleep(time).await };
+    waiting(context, longest + HASH_MAX, nap)?;
     Ok(JsValue::undefined())
 }
 

@@ -11,14 +11,17 @@ use tokio::sync::oneshot;
 use tokio_util::sync::CancellationToken;
 
 use super::call::{Outcome, plain_call};
+use super::catalog::Wanted;
 use super::world::World;
-use super::{HookOptions, Scripts};
+use super::{HookOptions, HookParts, Scripts};
 use crate::base::clock::Clock;
 use crate::blob::Storage;
 use crate::bus::{Bus, BusOptions};
+use crate::engine::collections::Import;
 use crate::engine::{Engine, EngineOptions};
 use crate::js::error::ScriptError;
 use crate::js::thread::Turn;
+use crate::live::{Live, LiveOptions};
 use crate::store::{Store, StoreOptions};
 
 /// An engine with scripts, and a few collections: `notes`, `comments` and the `users` that every directory has.
@@ -57,9 +60,11 @@ impl House {
         })
         .await
         .unwrap();
-        for collection in collections() {
-            engine.create_collection(collection).await.unwrap();
-        }
+        let import = Import {
+            collections: collections(),
+            delete_missing: false,
+        };
+        engine.import_collections(import).await.unwrap();
         let stop = CancellationToken::new();
         let options = HookOptions {
             hooks_dir: dir.path().join("pb_hooks"),
@@ -69,12 +74,18 @@ impl House {
             growth_bytes_max: 1 << 30,
             top_level_only: false,
             automigrate: false,
+            watch: false,
             dev: false,
         };
         for folder in [&options.hooks_dir, &options.modules_dir] {
             std::fs::create_dir_all(folder).unwrap();
         }
-        let scripts = Scripts::open(&engine, options, stop.clone()).unwrap();
+        let parts = HookParts {
+            engine: engine.clone(),
+            live: Live::start(&engine, LiveOptions::default()),
+            apis: Vec::new(),
+        };
+        let scripts = Scripts::open(parts, options, stop.clone()).unwrap();
         scripts.load().await;
         Self {
             engine,
@@ -87,8 +98,11 @@ impl House {
     /// Adds a script, or replaces it, and loads it. Panics when it does not load.
     pub(super) async fn script(&self, name: &str, text: &str) {
         std::fs::write(self.dir.path().join("pb_hooks").join(name), text).unwrap();
-        let errors = self.scripts.load_all().await;
-        assert!(errors.is_empty(), "{errors:?}");
+        self.scripts.refresh(Wanted::Changed).await;
+        for script in self.scripts.list() {
+            let error = script.state(|state| state.last_error.clone());
+            assert!(error.is_none(), "{error:?}");
+        }
     }
 
     /// Runs the body of a function; gives what it returns. Panics when it throws.
@@ -125,7 +139,9 @@ fn begin(
         Ok(function.as_function().expect("a function"))
     })?;
     let arguments = Box::new(|_: &mut _| Ok(Vec::new()));
-    plain_call(turn, &scope, &function, arguments, None, answer);
+    plain_call(turn, &scope, &function, arguments, None, |outcome| {
+        let _ = answer.send(outcome);
+    });
     Ok(())
 }
 

@@ -123,7 +123,7 @@ async fn nothing_is_watched_if_it_is_off() {
 async fn a_broken_file_leaves_the_version_before_running() {
     let app = TestApp::new().hook("a.js", &version(1)).start().await;
     let broken = [
-        ("function version() {\n  return 2", 2, "SyntaxError"),
+        ("function version() {\n  return 2 2 }", 2, "SyntaxError"),
         (
             "var x = 1;\n  throw new TypeError('at load')",
             2,
@@ -212,7 +212,7 @@ async fn a_change_of_a_module_reaches_all_that_require_it() {
     assert_eq!(version("b").await, 1);
 
     // A module that cannot be loaded leaves its working instance in place.
-    app.write("pb_modules/base.js", "exports.n = ");
+    app.write("pb_modules/base.js", "exports.n = 1 1");
     until("the error", async || {
         let status = script(&app, "a").await;
         status["last_error"]

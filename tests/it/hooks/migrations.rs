@@ -38,7 +38,10 @@ async fn migrations_run_once_in_the_order_of_their_names() {
 
 #[tokio::test]
 async fn a_change_over_the_api_is_written_as_a_migration_that_makes_it_again() {
-    let app = TestApp::new().start().await;
+    let app = TestApp::new()
+        .with(|config| config.hooks.automigrate = true)
+        .start()
+        .await;
     open_collection(&app, "things").await;
     let folder = app.dir().with_file_name("pb_migrations");
     let mut files: Vec<_> = std::fs::read_dir(&folder)

@@ -22,7 +22,7 @@ const SCRIPT: &str = r#"
 async fn the_status_counts_what_scripts_registered() {
     let app = TestApp::new()
         .hook("a.js", SCRIPT)
-        .hook("b.js", "function broken( {")
+        .hook("b.js", "function broken( 1")
         .start()
         .await;
     app.guest().get("/api/scripts/status").await.expect(401);
@@ -40,7 +40,8 @@ async fn the_status_counts_what_scripts_registered() {
     assert!(a["loaded_at"].as_str().unwrap().ends_with('Z'));
     let b = &status["scripts"][1];
     assert_eq!((&b["is_running"], &b["errors"]), (&json!(false), &json!(1)));
-    assert!(b["last_error"].as_str().unwrap().contains("b.js:1:"));
+    let error = b["last_error"].as_str().unwrap();
+    assert!(error.contains("b.js:1:"), "{error}");
 
     let seen = app.user("ann").get("/api/scripts/status").await.expect(200);
     for script in seen["scripts"].as_array().unwrap() {
@@ -63,7 +64,7 @@ async fn functions_are_called_with_arguments_and_awaited() {
     assert_eq!(run.expect(200)["result"], json!({"at": "main"}));
     let error = call(&app, "a", "fails").await.expect(400);
     assert!(
-        error["message"].as_str().unwrap().contains("as asked"),
+        error["message"].as_str().unwrap().contains("As asked"),
         "{error}"
     );
     assert_eq!(

@@ -13,7 +13,7 @@ mod watch;
 
 use std::time::Duration;
 
-pub(crate) use app::{TestApp, is_peer};
+pub(crate) use app::{Builder, TestApp, is_peer};
 pub(crate) use client::{Answer, Client, Form, column, id_of, record, records};
 pub(crate) use events::{Events, with_options};
 pub(crate) use stream::{Message, Stream};
