@@ -445,20 +445,31 @@
         }
     }
 
+    Object.defineProperty(Event.prototype, "fileField", {
+        configurable: true,
+        get() {
+            const field = native.get.call(this, "field");
+            return typeof field === "string" && this.collection ? this.collection.fields.getByName(field) : field;
+        },
+    });
+
     // What events carry: the property, and the slot where that has another name.
     const SLOTS = {
         record: "", records: "", result: "", collection: "", collections: "", settings: "", meta: "", token: "", identity: "",
         password: "", otp: "", client: "", subscriptions: "", batch: "", exclude: "", message: "mail", name: "filename",
         oldSettings: "old_settings", newSettings: "new_settings", authMethod: "auth_method", identityField: "identity_field",
         newEmail: "new_email", idleTimeout: "idle_timeout_s", servedPath: "served_path", servedName: "served_name",
-        fileField: "field", collectionsData: "collections_data", deleteMissing: "delete_missing",
+        collectionsData: "collections_data", deleteMissing: "delete_missing",
     };
     for (const [property, other] of Object.entries(SLOTS)) {
         Object.defineProperty(Event.prototype, property, {
             configurable: true,
             get() {
                 const value = other === "" ? undefined : native.get.call(this, other);
-                return value === undefined ? native.get.call(this, property) : value;
+                if (value !== undefined) return value;
+                const own = native.get.call(this, property);
+                // Requests about nobody in particular have no record.
+                return own === undefined && property === "record" ? null : own;
             },
             set(value) {
                 native.set.call(this, other !== "" && native.has.call(this, other) ? other : property, value);
