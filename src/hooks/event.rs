@@ -124,10 +124,13 @@ pub(super) fn get(this: &JsValue, args: &[JsValue], context: &mut Context) -> Js
     let text = name.to_std_string_escaped();
     let slot = cell_of(this, |event, _| {
         let state = event.state.borrow();
-        state
-            .event
-            .as_ref()
-            .and_then(|event| event.get(&text).cloned())
+        let event = state.event.as_ref()?;
+        // Events about records name their collection, too.
+        let own = || event.collection.clone().filter(|_| text == "collection");
+        event
+            .get(&text)
+            .cloned()
+            .or_else(|| own().map(Slot::Collection))
     })?;
     let Some(slot) = slot else {
         return Ok(JsValue::undefined());

@@ -100,3 +100,31 @@ pub(super) fn wait_for<F: Future>(
                 .into()
         })
 }
+
+/// Waits for work of the engine whose own events may call scripts. It runs on the host's runtime: here, a handler that it
+/// calls would stand on top of it and wait for it in vain.
+///
+/// # Errors
+/// When the host does not answer in time.
+pub(super) fn spawn_and_wait<F>(context: &mut Context, future: F) -> JsResult<F::Output>
+where
+    F: Future + Send + 'static,
+    F::Output: Send + 'static,
+{
+    let thread = Thread::of_native()?;
+    let chain = thread.chain();
+    let within: Within = std::sync::Arc::new(chain.clone());
+    let task = thread
+        .host()
+        .runtime()
+        .spawn(WITHIN.scope(Some(within), future));
+    let wait = Wait {
+        limit: OPERATION_MAX,
+        serves_others: false,
+    };
+    wait_for(&thread, context, &chain, &wait, task)?.map_err(|_| {
+        JsNativeError::error()
+            .with_message("the work was lost")
+            .into()
+    })
+}

@@ -65,8 +65,7 @@ pub(super) struct Place {
 impl Place {
     /// Writes literal text, without comments.
     pub(super) fn literal(&mut self, text: &str, out: &mut String) {
-        let mut chars = text.char_indices().peekable();
-        while let Some((at, c)) = chars.next() {
+        for (at, c) in text.char_indices() {
             let rest = text.get(at..).unwrap_or_default();
             if self.state == State::Text && rest.starts_with("<!--") {
                 self.state = State::Comment;

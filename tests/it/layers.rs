@@ -82,7 +82,8 @@ const LIBRARIES: &[(&str, &[&str])] = &[
     ("aes_gcm", &["base"]),
     ("image", &["blob"]),
     ("lettre", &["mail"]),
-    ("reqwest", &["outbound"]),
+    // Tests of http ask a server of their own.
+    ("reqwest", &["http", "outbound"]),
     ("boa_engine", &["js", "hooks"]),
     ("boa_gc", &["js", "hooks"]),
     ("boa_runtime", &["js"]),

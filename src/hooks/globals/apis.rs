@@ -15,11 +15,10 @@ use crate::engine::events::{
 use crate::engine::{Engine, Enriched, Error};
 use crate::hooks::event::with_event;
 use crate::hooks::failure;
-use crate::hooks::operate::{OPERATION_MAX, wait_for};
+use crate::hooks::operate::spawn_and_wait;
 use crate::hooks::record::RecordObject;
 use crate::hooks::values;
 use crate::hooks::world::world;
-use crate::js::thread::{Thread, Wait};
 use crate::model::Record;
 use crate::store::Tx;
 
@@ -39,17 +38,11 @@ fn request(this: &JsValue) -> JsResult<RequestParts> {
 /// Waits for work whose own events may call scripts.
 fn engine_work<F, T>(context: &mut Context, work: impl FnOnce(Engine) -> F) -> JsResult<T>
 where
-    F: Future<Output = Result<T, Error>>,
+    F: Future<Output = Result<T, Error>> + Send + 'static,
+    T: Send + 'static,
 {
     let engine = world()?.engine.clone();
-    let thread = Thread::of_native()?;
-    let chain = thread.chain();
-    let wait = Wait {
-        limit: OPERATION_MAX,
-        serves_others: false,
-    };
-    wait_for(&thread, context, &chain, &wait, work(engine))?
-        .map_err(|error| failure::to_js(&error, context))
+    spawn_and_wait(context, work(engine))?.map_err(|error| failure::to_js(&error, context))
 }
 
 fn record_of(value: &JsValue) -> JsResult<Record> {

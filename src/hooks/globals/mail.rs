@@ -10,10 +10,9 @@ use super::request::{pairs, pairs_of};
 use super::{Natives, bytes};
 use crate::blob::mime;
 use crate::engine::RecordMail;
-use crate::hooks::operate::{OPERATION_MAX, wait_for};
+use crate::hooks::operate::spawn_and_wait;
 use crate::hooks::record::RecordObject;
 use crate::hooks::world::world;
-use crate::js::thread::{Thread, Wait};
 use crate::mail::{Address, Attachment, Error, Mail};
 
 pub(super) const NATIVES: Natives = &[("send", 1, send), ("sendRecord", 4, send_record)];
@@ -24,15 +23,9 @@ const HEAD_BYTES: usize = 3_072;
 /// Waits for a mail to be sent. Not an operation of a transaction: the handlers of its events run on this very thread.
 fn sending<F>(context: &mut Context, future: F) -> JsResult<JsValue>
 where
-    F: Future<Output = Result<(), Error>>,
+    F: Future<Output = Result<(), Error>> + Send + 'static,
 {
-    let thread = Thread::of_native()?;
-    let chain = thread.chain();
-    let wait = Wait {
-        limit: OPERATION_MAX,
-        serves_others: !thread.on_behalf().in_writer,
-    };
-    wait_for(&thread, context, &chain, &wait, future)?
+    spawn_and_wait(context, future)?
         .map(|()| JsValue::undefined())
         .map_err(|error| JsNativeError::error().with_message(error.reason()).into())
 }

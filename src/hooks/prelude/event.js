@@ -5,7 +5,7 @@
     const native = host.event;
     const ask = host.request;
     const tell = host.response;
-    const { GoError, Reader, Values, canonical, queryPairs } = host;
+    const { Reader, Values, canonical, queryPairs } = host;
 
     /** Objects that belong to one `e`, made once. */
     const once = (event, key, make) => {
@@ -120,7 +120,7 @@
         }
         formFile(name) {
             const [file] = this.files(name);
-            if (!file) throw new GoError("http: no such file");
+            if (!file) throw host.failure.host("http: no such file");
             return [file.reader.open(), { filename: file.originalName, size: file.size }];
         }
         cookies() {
@@ -137,7 +137,7 @@
         }
         cookie(name) {
             const [cookie] = this.cookiesNamed(name);
-            if (!cookie) throw new GoError("http: named cookie not present");
+            if (!cookie) throw host.failure.host("http: named cookie not present");
             return cookie;
         }
         userAgent() {
@@ -285,7 +285,7 @@
         if (value === null || value === undefined) return "";
         if (Array.isArray(value)) return value.map(xml).join("");
         const type = XML_TYPES(value);
-        if (type === null) throw new GoError("xml: unsupported type: map[string]interface {}");
+        if (type === null) throw host.failure.host("xml: unsupported type: map[string]interface {}");
         return `<${type}>${String(value).replace(/[&<>"'\t\n\r]/g, (c) => XML_ENTITIES[c])}</${type}>`;
     };
 
@@ -350,7 +350,7 @@
         }
         findUploadedFiles(name) {
             const files = this.request.files(name);
-            if (files.length === 0) throw new GoError("http: no such file");
+            if (files.length === 0) throw host.failure.host("http: no such file");
             return files;
         }
 
@@ -445,20 +445,31 @@
         }
     }
 
+    Object.defineProperty(Event.prototype, "fileField", {
+        configurable: true,
+        get() {
+            const field = native.get.call(this, "field");
+            return typeof field === "string" && this.collection ? this.collection.fields.getByName(field) : field;
+        },
+    });
+
     // What events carry: the property, and the slot where that has another name.
     const SLOTS = {
         record: "", records: "", result: "", collection: "", collections: "", settings: "", meta: "", token: "", identity: "",
         password: "", otp: "", client: "", subscriptions: "", batch: "", exclude: "", message: "mail", name: "filename",
         oldSettings: "old_settings", newSettings: "new_settings", authMethod: "auth_method", identityField: "identity_field",
         newEmail: "new_email", idleTimeout: "idle_timeout_s", servedPath: "served_path", servedName: "served_name",
-        fileField: "field", collectionsData: "collections_data", deleteMissing: "delete_missing",
+        collectionsData: "collections_data", deleteMissing: "delete_missing",
     };
     for (const [property, other] of Object.entries(SLOTS)) {
         Object.defineProperty(Event.prototype, property, {
             configurable: true,
             get() {
                 const value = other === "" ? undefined : native.get.call(this, other);
-                return value === undefined ? native.get.call(this, property) : value;
+                if (value !== undefined) return value;
+                const own = native.get.call(this, property);
+                // Requests about nobody in particular have no record.
+                return own === undefined && property === "record" ? null : own;
             },
             set(value) {
                 native.set.call(this, other !== "" && native.has.call(this, other) ? other : property, value);

@@ -3,7 +3,7 @@
     "use strict";
 
     const native = host.http;
-    const { canonical, parsedCookie, GoError } = host;
+    const { canonical, parsedCookie } = host;
 
     class FormData {
         #map = new Map();
@@ -63,7 +63,7 @@
         try {
             return call();
         } catch (error) {
-            throw new GoError(error.message);
+            throw host.failure.host(error.message);
         }
     };
 

@@ -10,7 +10,7 @@
         try {
             return call();
         } catch (error) {
-            throw error instanceof GoError ? error : new GoError(error.message);
+            throw error.name === "GoError" ? error : host.failure.host(error.message);
         }
     };
 
@@ -82,7 +82,7 @@
             return [code, out, errors];
         }
         #checked(code) {
-            if (code !== 0) throw new GoError("exit status " + code);
+            if (code !== 0) throw host.failure.host("exit status " + code);
         }
         output() {
             const [code, out] = this.#run();
@@ -161,13 +161,13 @@
             else if (c === "?") out += "[^/]";
             else if (c === "[") {
                 const end = text.indexOf("]", i + 2);
-                if (end < 0) throw new GoError("syntax error in pattern");
+                if (end < 0) throw host.failure.host("syntax error in pattern");
                 const inner = text.slice(i + 1, end).replace(/\\/g, "\\\\");
                 out += "[" + inner + "]";
                 i = end;
             } else if (c === "\\") {
                 i += 1;
-                if (i >= text.length) throw new GoError("syntax error in pattern");
+                if (i >= text.length) throw host.failure.host("syntax error in pattern");
                 out += text[i].replace(/[.*+?^${}()|[\]\\/]/g, "\\$&");
             } else out += c.replace(/[.*+?^${}()|[\]\\/]/g, "\\$&");
         }
@@ -216,12 +216,12 @@
         rel: (from, to) => {
             const [one, other] = [clean(from), clean(to)];
             if (one === other) return ".";
-            if (one.startsWith("/") !== other.startsWith("/")) throw new GoError(`Rel: can't make ${to} relative to ${from}`);
+            if (one.startsWith("/") !== other.startsWith("/")) throw host.failure.host(`Rel: can't make ${to} relative to ${from}`);
             const parts = (path) => path.split("/").filter((part) => part !== "" && part !== ".");
             const [a, b] = [parts(one), parts(other)];
             let same = 0;
             while (same < a.length && same < b.length && a[same] === b[same]) same += 1;
-            if (a.slice(same).includes("..")) throw new GoError(`Rel: can't make ${to} relative to ${from}`);
+            if (a.slice(same).includes("..")) throw host.failure.host(`Rel: can't make ${to} relative to ${from}`);
             return [...a.slice(same).map(() => ".."), ...b.slice(same)].join("/");
         },
         split: (path) => [path.slice(0, path.lastIndexOf("/") + 1), path.slice(path.lastIndexOf("/") + 1)],

@@ -41,7 +41,7 @@
         }
         /** Fills a byte list; gives how many bytes came, and throws at the end. */
         read(into) {
-            if (this.#left() === 0) throw new GoError("EOF");
+            if (this.#left() === 0) throw host.failure.host("EOF");
             const part = this.take(into.length);
             for (let i = 0; i < part.length; i++) into[i] = part[i];
             return part.length;

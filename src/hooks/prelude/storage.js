@@ -3,7 +3,7 @@
     "use strict";
 
     const native = host.files;
-    const { Reader, GoError, go } = host;
+    const { Reader, go } = host;
 
     class Filesystem {
         upload(content, key) {
@@ -23,7 +23,7 @@
             return { size: known.size, contentType: known.contentType, modTime: new Date(known.modified), metadata: { "original-filename": known.originalName } };
         }
         getReader(key) {
-            if (!this.exists(key)) throw new GoError("blob: key not found: " + key);
+            if (!this.exists(key)) throw host.failure.host("blob: key not found: " + key);
             return new Reader(() => go(() => native.get(key)));
         }
         getFile(key) {
@@ -67,14 +67,14 @@
         fileFromURL(url, seconds) {
             const answer = api.$http.send({ url, timeout: seconds || 120 });
             if (answer.statusCode < 200 || answer.statusCode > 399) {
-                throw new GoError(`failed to download url ${url} (${answer.statusCode})`);
+                throw host.failure.host(`failed to download url ${url} (${answer.statusCode})`);
             }
             const path = String(url).split(/[?#]/)[0].replace(/\/+$/, "");
             return api.$filesystem.fileFromBytes(answer.body, path.slice(path.lastIndexOf("/") + 1));
         },
         local: () => filesystem,
         s3: () => {
-            throw new GoError("$filesystem.s3 is not supported: the server's own storage is $app.newFilesystem()");
+            throw host.failure.host("$filesystem.s3 is not supported: the server's own storage is $app.newFilesystem()");
         },
     });
 })

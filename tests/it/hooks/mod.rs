@@ -5,6 +5,7 @@ mod examples;
 mod life_cycle;
 mod limits;
 mod migrations;
+mod requests;
 mod routes;
 mod writes;
 
