@@ -60,13 +60,16 @@ enum State {
     Over,
 }
 
+/// Brings an event back from the rest of its chain.
+type Back = oneshot::Sender<(Event, Result<(), Error>)>;
+
 /// A script's function at work on an event.
 struct ScriptVisit {
     engine: Engine,
     function: Arc<Function>,
     state: State,
     /// The script waits in `e.next()`.
-    waiting: Option<(Chain, oneshot::Sender<(Event, Result<(), Error>)>)>,
+    waiting: Option<(Chain, Back)>,
 }
 
 impl Visit for ScriptVisit {

@@ -5,6 +5,7 @@ use std::collections::HashMap;
 use std::rc::Rc;
 use std::time::Duration;
 
+use boa_engine::native_function::NativeFunctionPointer;
 use boa_engine::object::builtins::JsFunction;
 use boa_engine::{Context, JsArgs, JsNativeError, JsResult, JsValue, NativeFunction, js_string};
 use tokio::task::AbortHandle;
@@ -161,11 +162,7 @@ impl super::thread::Turn<'_> {
 
 /// Adds the functions to a global scope.
 pub(super) fn install(context: &mut Context) -> JsResult<()> {
-    let functions: [(
-        _,
-        usize,
-        fn(&JsValue, &[JsValue], &mut Context) -> JsResult<JsValue>,
-    ); 4] = [
+    let functions: [(_, usize, NativeFunctionPointer); 4] = [
         (js_string!("setTimeout"), 1, set_timeout),
         (js_string!("setInterval"), 1, set_interval),
         (js_string!("clearTimeout"), 1, clear),

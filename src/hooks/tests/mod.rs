@@ -80,8 +80,6 @@ impl House {
             automigrate: false,
             watch: false,
             dev: false,
-            allow_os: false,
-            outbound: crate::outbound::Client::new(crate::outbound::Allowlist::default()),
         };
         for folder in [&options.hooks_dir, &options.modules_dir] {
             std::fs::create_dir_all(folder).unwrap();
