@@ -151,9 +151,10 @@ struct RawHooks {
         value_name = "DIR"
     )]
     migrations_dir: Option<PathBuf>,
-    /// Write a migration file when collections change over the API.
+    /// Write a migration file when collections change over the API. Off by default: such a file would run again on an
+    /// older state that a backup brings back.
     #[arg(long, global = true, env = "ROTUNDA_AUTOMIGRATE",
-        default_value_t = true, num_args = 0..=1, default_missing_value = "true", action = clap::ArgAction::Set, value_name = "BOOL")]
+        default_value_t = false, num_args = 0..=1, default_missing_value = "true", action = clap::ArgAction::Set, value_name = "BOOL")]
     automigrate: bool,
 }
 
@@ -294,7 +295,7 @@ impl HooksConfig {
             dir: beside(dir, "pb_hooks"),
             modules_dir: beside(dir, "pb_modules"),
             migrations_dir: beside(dir, "pb_migrations"),
-            automigrate: true,
+            automigrate: false,
             watch: true,
             timeout: Duration::from_secs(5),
             growth_bytes_max: 512 << 20,

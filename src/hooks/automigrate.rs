@@ -32,7 +32,7 @@ impl Scripts {
     ///
     /// # Errors
     /// Those of the file system and the database.
-    pub async fn write_snapshot(&self) -> anyhow::Result<Option<PathBuf>> {
+    pub async fn write_snapshot(&self) -> Result<Option<PathBuf>, Error> {
         let schema = self.inner.engine.schema();
         let mut collections: Vec<_> = schema.iter().collect();
         if collections.is_empty() {
@@ -47,7 +47,9 @@ impl Scripts {
             "{HEAD}migrate((app) => {{\n  const snapshot = {};\n\n  return app.importCollections(snapshot, false);\n}}, (app) => {{\n  return null;\n}})\n",
             pretty(&Json::Array(list), 2)
         );
-        let (path, name) = self.write_migration("collections_snapshot", &text)?;
+        let (path, name) = self
+            .write_migration("collections_snapshot", &text)
+            .map_err(|error| Error::internal("the migration cannot be written", error))?;
         super::migrations::record_applied(&self.inner.engine, name).await?;
         Ok(Some(path))
     }
@@ -154,8 +156,11 @@ impl Watch {
         }
     }
 
-    async fn save(&self, engine: &Engine, name: &str, text: &str) -> anyhow::Result<()> {
-        let (_, file) = self.scripts.write_migration(name, text)?;
+    async fn save(&self, engine: &Engine, name: &str, text: &str) -> Result<(), Error> {
+        let (_, file) = self
+            .scripts
+            .write_migration(name, text)
+            .map_err(|error| Error::internal("the file cannot be written", error))?;
         super::migrations::record_applied(engine, file).await?;
         Ok(())
     }

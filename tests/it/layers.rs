@@ -55,6 +55,7 @@ const EDGES: &[(&str, &[&str])] = &[
             "model",
             "store",
             "engine",
+            "hooks",
             "server",
         ],
     ),

@@ -2,7 +2,7 @@
 
 use std::time::{Duration, Instant};
 
-use serde_json::{Value, json};
+use serde_json::json;
 
 use super::{call, execute, open_collection, script, until};
 use crate::support::{TestApp, all, records};
@@ -177,7 +177,7 @@ async fn a_script_that_hangs_while_it_is_loaded_is_left_out() {
     app.write("pb_hooks/bad.js", "function version() { return 3 }");
     until("the mended version", async || {
         let answer = call(&app, "bad", "version").await;
-        answer.status == 200 && answer.json()["result"] == Value::from(3)
+        answer.status == 200 && answer.json()["result"] == 3
     })
     .await;
 }

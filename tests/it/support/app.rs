@@ -216,8 +216,6 @@ pub(super) async fn start(dir: &Path, change: Option<Change>) -> (Backend, Strin
     }
     let mut config = Config::new(dir);
     config.workers = 2;
-    // Only tests of it want a file for each collection that a test makes.
-    config.hooks.automigrate = false;
     if let Some(change) = change {
         change(&mut config);
     }
