@@ -126,6 +126,17 @@ impl Error {
                 message: text.to_owned(),
                 fields,
             },
+            Self::Custom {
+                status,
+                message,
+                data,
+                cause,
+            } if message.is_empty() => Self::Custom {
+                status,
+                message: text.to_owned(),
+                data,
+                cause,
+            },
             other => other,
         }
     }

@@ -4,8 +4,12 @@ use std::cell::RefCell;
 use std::time::Duration;
 
 use boa_engine::object::builtins::JsArray;
-use boa_engine::{Context, JsArgs, JsNativeError, JsObject, JsResult, JsString, JsValue};
+use boa_engine::property::PropertyDescriptor;
+use boa_engine::{
+    Context, JsArgs, JsNativeError, JsObject, JsResult, JsString, JsValue, js_string,
+};
 use boa_gc::GcRefCell;
+use serde_json::Value as Json;
 use tokio::sync::{mpsc, oneshot};
 
 use super::collection::CollectionObject;
@@ -49,14 +53,19 @@ impl EventObject {
         world: &World,
         event: Event,
         to_host: mpsc::UnboundedSender<ToHost>,
-        _context: &mut Context,
+        context: &mut Context,
     ) -> JsObject {
+        // Among the methods of all events there is one of this name, too.
+        let error = event.json("error").and_then(Json::as_str).map(|text| {
+            let error = JsNativeError::error().with_message(text.to_owned());
+            error.into_opaque(context)
+        });
         let prototype = world
             .shared
             .borrow()
             .as_ref()
             .map(|shared| shared.event_prototype.clone());
-        NativeWith::object(
+        let object = NativeWith::object(
             prototype,
             Self {
                 kind: event.kind,
@@ -67,7 +76,16 @@ impl EventObject {
                     over: false,
                 }),
             },
-        )
+        );
+        if let Some(error) = error {
+            let property = PropertyDescriptor::builder()
+                .value(error)
+                .writable(true)
+                .enumerable(true)
+                .configurable(true);
+            object.insert_property(js_string!("error"), property);
+        }
+        object
     }
 
     /// Ends the handler's work: what it changed goes back to its caller with the result.

@@ -11,7 +11,7 @@ use super::record::shared;
 use super::registry::Script;
 use super::values;
 use super::world::session;
-use crate::engine::Error;
+use crate::engine::{Cause, Error};
 use crate::js::error::ScriptError;
 use crate::js::native::Native;
 use crate::js::thread::Thread;
@@ -44,7 +44,12 @@ pub(super) fn to_engine(
         return error;
     }
     script.failed("a handler failed", &described.to_string());
-    Error::BadRequest(String::new())
+    Error::Custom {
+        status: 400,
+        message: String::new(),
+        data: Map::new(),
+        cause: Some(Cause::new(described.message.clone())),
+    }
 }
 
 /// The engine's error that a script caught and threw again, or did not catch. The client learns what was wrong with the
@@ -279,6 +284,12 @@ pub(super) fn parts(error: &Error) -> (u16, String, Map<String, Json>) {
     };
     let mut message = match error {
         Error::Internal(..) => String::new(),
+        // What another script threw is no secret among scripts.
+        Error::Custom {
+            message,
+            cause: Some(cause),
+            ..
+        } if message.is_empty() => cause.to_string(),
         other => other.to_string(),
     };
     if message.is_empty() {

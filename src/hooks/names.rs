@@ -167,3 +167,23 @@ pub(super) const EVENTS: &[(&str, &[E])] = &[
         &[E::RecordAfterDeleteError, E::CollectionAfterDeleteError],
     ),
 ];
+
+/// Whether an event belongs to a change of a collection.
+pub(super) fn is_of_collections(kind: E) -> bool {
+    matches!(
+        kind,
+        E::CollectionValidate
+            | E::CollectionCreate
+            | E::CollectionCreateExecute
+            | E::CollectionUpdate
+            | E::CollectionUpdateExecute
+            | E::CollectionDelete
+            | E::CollectionDeleteExecute
+            | E::CollectionAfterCreateSuccess
+            | E::CollectionAfterCreateError
+            | E::CollectionAfterUpdateSuccess
+            | E::CollectionAfterUpdateError
+            | E::CollectionAfterDeleteSuccess
+            | E::CollectionAfterDeleteError
+    )
+}

@@ -119,7 +119,11 @@ impl RecordHook for RecordWrites {
             Op::Update => EventKind::RecordAfterUpdateSuccess,
             Op::Delete => EventKind::RecordAfterDeleteSuccess,
         };
-        self.afterwards(kind, &event.record, None)
+        self.afterwards(
+            kind,
+            &with_original(&event.record, event.original.as_deref()),
+            None,
+        )
     }
 
     fn failed(&self, _: &Engine, event: &Failed) -> Option<BoxFuture<'static, ()>> {
@@ -148,6 +152,20 @@ impl RecordWrites {
             .with("record", Slot::Record(Box::new(Record::clone(record))));
         Some(tell(handlers, with_error(event, error)))
     }
+}
+
+/// A record as it was saved that still knows what it was before.
+fn with_original(record: &Arc<Record>, original: Option<&Record>) -> Arc<Record> {
+    let Some(original) = original else {
+        return Arc::clone(record);
+    };
+    let mut saved = original.clone();
+    for field in record.collection().fields() {
+        if let Some(value) = record.get(&field.name) {
+            saved.set(&field.name, value.clone());
+        }
+    }
+    Arc::new(saved)
 }
 
 /// All scripts as one handler of changes of collections.

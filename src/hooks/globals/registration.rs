@@ -57,9 +57,25 @@ fn event(_: &JsValue, args: &[JsValue], context: &mut Context) -> JsResult<JsVal
         .collect::<JsResult<Vec<_>>>()?;
     let world = world()?;
     let function = world.keep(callable)?;
+    let (kinds, of_collections): (Vec<_>, Vec<_>) = kinds
+        .iter()
+        .partition(|kind| !(name.starts_with("Model") && names::is_of_collections(**kind)));
+    // The tags of model events are names of tables, and that of collections is one for all.
+    if !of_collections.is_empty()
+        && (tags.is_empty() || tags.iter().any(|tag| tag == "_collections"))
+    {
+        let function = std::sync::Arc::clone(&function);
+        world.register(|_| {
+            Ok(Registration::Event {
+                kinds: of_collections,
+                tags: Vec::new(),
+                function,
+            })
+        })?;
+    }
     world.register(|_| {
         Ok(Registration::Event {
-            kinds: kinds.to_vec(),
+            kinds,
             tags,
             function,
         })
