@@ -1,5 +1,7 @@
 //! Another e-mail address for a signed-in record: request-email-change, confirm-email-change.
 
+use std::sync::Arc;
+
 use actix_web::web::{Data, Path, Payload, ServiceConfig};
 use actix_web::{HttpRequest, HttpResponse, web};
 
@@ -107,9 +109,10 @@ pub(super) async fn confirm_email_change(
     let mut state = Carried::new(Some(record)).with("new_email", new_email);
     tap.run(&mut state, async |state: &mut Carried| {
         let record = state.take_record()?;
-        engine
+        let record = engine
             .finish_email_change(&form, record, state.text("new_email"))
             .await?;
+        state.after = Some(Arc::new(record));
         Ok(response::no_content())
     })
     .await

@@ -1,5 +1,7 @@
 //! A new password by mail: request-password-reset, confirm-password-reset.
 
+use std::sync::Arc;
+
 use actix_web::web::{Data, Path, Payload, ServiceConfig};
 use actix_web::{HttpRequest, HttpResponse, web};
 
@@ -95,7 +97,8 @@ pub(super) async fn confirm_password_reset(
         &mut Carried::new(Some(record)),
         async |state: &mut Carried| {
             let record = state.take_record()?;
-            engine.finish_password_reset(&form, record).await?;
+            let record = engine.finish_password_reset(&form, record).await?;
+            state.after = Some(Arc::new(record));
             Ok(response::no_content())
         },
     )

@@ -1,5 +1,7 @@
 //! Confirming the e-mail address of an auth record: request-verification, confirm-verification.
 
+use std::sync::Arc;
+
 use actix_web::web::{Data, Path, Payload, ServiceConfig};
 use actix_web::{HttpRequest, HttpResponse, web};
 
@@ -97,7 +99,8 @@ pub(super) async fn confirm_verification(
         &mut Carried::new(Some(record)),
         async |state: &mut Carried| {
             let record = state.take_record()?;
-            engine.finish_verification(&token, record).await?;
+            let record = engine.finish_verification(&token, record).await?;
+            state.after = Some(Arc::new(record));
             Ok(response::no_content())
         },
     )

@@ -83,7 +83,9 @@ impl Engine {
         form: &EmailChange,
     ) -> Result<(), Error> {
         let (record, new_email) = self.check_email_change(collection, form).await?;
-        self.finish_email_change(form, record, new_email).await
+        self.finish_email_change(form, record, new_email)
+            .await
+            .map(|_| ())
     }
 
     /// The record whose address a form may set, and the new address.
@@ -129,7 +131,7 @@ impl Engine {
         form: &EmailChange,
         record: Record,
         new_email: String,
-    ) -> Result<(), Error> {
+    ) -> Result<Record, Error> {
         let hashed = self.hash_chosen(&record).await?;
         let changes = Changes::of(&record);
         let change = Box::new(move |record: &mut Record, _: &_| {
@@ -139,8 +141,7 @@ impl Engine {
         });
         self.change_by_token(&form.token, TokenKind::EmailChange, hashed, change)
             .await
-            .map_err(|error| error.or_message("Failed to confirm email change."))?;
-        Ok(())
+            .map_err(|error| error.or_message("Failed to confirm email change."))
     }
 
     async fn record_of_change(

@@ -76,7 +76,7 @@ impl Engine {
         form: &PasswordReset,
     ) -> Result<(), Error> {
         let record = self.check_password_reset(collection, form).await?;
-        self.finish_password_reset(form, record).await
+        self.finish_password_reset(form, record).await.map(|_| ())
     }
 
     /// As [`Engine::confirm_password_reset`], after [`Engine::check_password_reset`] has given the record; what else was
@@ -88,7 +88,7 @@ impl Engine {
         &self,
         form: &PasswordReset,
         record: Record,
-    ) -> Result<(), Error> {
+    ) -> Result<Record, Error> {
         const FAILED: &str = "Failed to set new password.";
         // Hashing is for passwords that will be taken.
         let mut trial = record.clone();
@@ -105,11 +105,12 @@ impl Engine {
             }
         });
         let hashed = Some(hashed);
-        self.change_by_token(&form.token, TokenKind::PasswordReset, hashed, change)
+        let saved = self
+            .change_by_token(&form.token, TokenKind::PasswordReset, hashed, change)
             .await
             .map_err(|error| error.or_message(FAILED))?;
         self.release_resend(Resend::PasswordReset, &record);
-        Ok(())
+        Ok(saved)
     }
 
     /// The record whose password a form may set.

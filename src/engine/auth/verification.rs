@@ -69,7 +69,7 @@ impl Engine {
         token: &str,
     ) -> Result<(), Error> {
         let record = self.check_verification(collection, token).await?;
-        self.finish_verification(token, record).await
+        self.finish_verification(token, record).await.map(|_| ())
     }
 
     /// The record whose address a token confirms.
@@ -88,17 +88,20 @@ impl Engine {
         record.map_err(|error| Error::validation(BODY_INVALID, all([("token", Some(error))])))
     }
 
-    /// Marks the record of a token as verified, with what else was changed of it since it was checked.
+    /// Marks the record of a token as verified, with what else was changed of it since it was checked. Gives it as it is
+    /// then.
     ///
     /// # Errors
     /// `BadRequest` for a token that was used meanwhile, else what validation and hooks refuse.
-    pub async fn finish_verification(&self, token: &str, record: Record) -> Result<(), Error> {
+    pub async fn finish_verification(&self, token: &str, record: Record) -> Result<Record, Error> {
         let before = record.original("verified");
-        if before != Some(&Value::Bool(true)) {
-            self.mark_verified(&record, token).await?;
-        }
-        self.release_resend(Resend::Verification, &record);
-        Ok(())
+        let verified = if before == Some(&Value::Bool(true)) {
+            record
+        } else {
+            self.mark_verified(&record, token).await?
+        };
+        self.release_resend(Resend::Verification, &verified);
+        Ok(verified)
     }
 
     async fn verified_by(
@@ -128,7 +131,7 @@ impl Engine {
         }))
     }
 
-    async fn mark_verified(&self, record: &Record, token: &str) -> Result<(), Error> {
+    async fn mark_verified(&self, record: &Record, token: &str) -> Result<Record, Error> {
         let collection = record.collection();
         // A password that somebody set before the owner of the address came must not work once passwords are allowed.
         let with_passwords = collection
@@ -151,9 +154,6 @@ impl Engine {
         });
         self.change_by_token(token, TokenKind::Verification, hashed, change)
             .await
-            .map_err(|error| {
-                error.or_message("An error occurred while saving the verified state.")
-            })?;
-        Ok(())
+            .map_err(|error| error.or_message("An error occurred while saving the verified state."))
     }
 }

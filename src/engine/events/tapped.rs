@@ -64,6 +64,8 @@ where
             result: default(state, tx).await.map(Outcome::Done),
         };
     }
+    // Inside a transaction an answer is none yet: what fails later takes it back.
+    let can_fail_later = tx.is_some();
     let mut event = event();
     state.put(&mut event);
     let mut done = None;
@@ -86,6 +88,7 @@ where
     let answer = event.answer.take();
     let result = match (answered_before, done, answer, ended) {
         (Some(answer), ..) | (None, None, Some(answer), _) => Ok(Outcome::Answered(answer)),
+        (None, Some(_), _, Err(error)) if can_fail_later => Err(error),
         (None, Some(done), _, ended) => {
             if let Err(error) = ended {
                 tracing::warn!(event = ?event.kind, %error, "a handler failed after the answer was given");

@@ -459,7 +459,7 @@
         password: "", otp: "", client: "", subscriptions: "", batch: "", exclude: "", message: "mail", name: "filename",
         oldSettings: "old_settings", newSettings: "new_settings", authMethod: "auth_method", identityField: "identity_field",
         newEmail: "new_email", idleTimeout: "idle_timeout_s", servedPath: "served_path", servedName: "served_name",
-        collectionsData: "collections_data", deleteMissing: "delete_missing",
+        collectionsData: "collections_data", deleteMissing: "delete_missing", isRestart: "is_restart",
     };
     for (const [property, other] of Object.entries(SLOTS)) {
         Object.defineProperty(Event.prototype, property, {
