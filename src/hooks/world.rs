@@ -222,10 +222,6 @@ impl World {
             migration: RefCell::default(),
         });
         turn.thread.set_data(Rc::clone(&world) as Rc<dyn Any>);
-        match Shared::build(turn, &world) {
-            Ok(shared) => *world.shared.borrow_mut() = Some(Rc::new(shared)),
-            Err(error) => tracing::error!("the script API cannot be set up: {error}"),
-        }
         // After the loss of a thread: what ran on it.
         let (load, stuck) = world.options.catalog.resume();
         if let Some(script) = &stuck {
@@ -716,16 +712,31 @@ impl World {
 
     /// Gives a scope the application's globals.
     pub(super) fn furnish(&self, context: &mut Context) -> JsResult<()> {
-        match self.shared.borrow().as_ref() {
-            Some(shared) => shared.install(context)?,
-            None => return Ok(()),
-        }
+        self.api()?.install(context)?;
         let folder = self.options.hooks.hooks_dir.to_string_lossy();
         context.register_global_property(
             js_string!("__hooks"),
             JsString::from(&*folder),
             Attribute::WRITABLE | Attribute::CONFIGURABLE,
         )
+    }
+
+    /// The API, built when the first script needs it: a server without scripts does without.
+    fn api(&self) -> JsResult<Rc<Shared>> {
+        let known = self.shared.borrow().clone();
+        if let Some(shared) = known {
+            return Ok(shared);
+        }
+        let mut turn = Turn {
+            thread: Thread::of_native()?,
+            outer: None,
+        };
+        let shared = Shared::build(&mut turn, &world()?).map(Rc::new);
+        let shared = shared.map_err(|error| {
+            JsNativeError::error().with_message(format!("the script API cannot be set up: {error}"))
+        })?;
+        *self.shared.borrow_mut() = Some(Rc::clone(&shared));
+        Ok(shared)
     }
 
     /// The modules that new code shares with the scripts.

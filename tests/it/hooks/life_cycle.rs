@@ -191,24 +191,24 @@ async fn main_is_called_once_whoever_calls_it() {
 async fn a_change_of_a_module_reaches_all_that_require_it() {
     let app = TestApp::new()
         .module("base.js", "exports.n = 1; exports.loads = (storage.get('loads') || 0) + 1; storage.set('loads', exports.loads)")
-        .module("middle.js", "const base = require('base'); exports.n = () => base.n * 10;")
+        .module("middle.js", "const base = require('base'); exports.n = () => base.n * 1000;")
         .module("apart.js", "let n = 0; exports.inc = () => ++n;")
         .hook("a.js", "const middle = require('middle'); const apart = require('apart'); function version() { return middle.n() + apart.inc() }")
         .hook("b.js", "let n = 0; function version() { return ++n }")
         .start()
         .await;
     let version = async |id: &str| call(&app, id, "version").await.expect(200)["result"].clone();
-    assert_eq!(version("a").await, 11);
+    assert_eq!(version("a").await, 1001);
     assert_eq!(version("b").await, 1);
     assert_eq!(version("b").await, 2);
     app.write("pb_modules/base.js", "exports.n = 2");
     until("the module", async || {
-        version("a").await.as_i64() > Some(20)
+        version("a").await.as_i64() > Some(2000)
     })
     .await;
     // The module that has nothing to do with it kept its state, every script began anew.
     let before = version("a").await.as_i64().unwrap();
-    assert!(before > 22, "{before}");
+    assert!(before > 2002, "{before}");
     assert_eq!(version("b").await, 1);
 
     // A module that cannot be loaded leaves its working instance in place.
@@ -225,7 +225,7 @@ async fn a_change_of_a_module_reaches_all_that_require_it() {
     assert_eq!(version("b").await, 2);
     app.write("pb_modules/base.js", "exports.n = 3");
     until("the mended module", async || {
-        version("a").await.as_i64() > Some(30)
+        version("a").await.as_i64() > Some(3000)
     })
     .await;
     assert_eq!(script(&app, "a").await["last_error"], Value::Null);
