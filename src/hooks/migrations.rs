@@ -147,7 +147,10 @@ impl Scripts {
             .host
             .submit(&Route::Writer, job)
             .map_err(|_| failure::overloaded())?;
-        serve(&self.inner.engine, tx, inbox)
+        let host = self.inner.host.clone();
+        let epoch = host.epoch();
+        let gone = async move { host.left(epoch).await };
+        serve(&self.inner.engine, tx, inbox, gone)
             .await
             .map_err(|error| {
                 let what = match direction {

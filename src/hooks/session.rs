@@ -116,13 +116,22 @@ impl Session {
     }
 }
 
-/// Does inside a transaction what its script asks for, until it ends.
+/// Does inside a transaction what its script asks for, until it ends, or until `gone` tells that the script's thread was
+/// left behind: the writer must not wait for a script that got stuck.
 pub(super) async fn serve(
     engine: &Engine,
     tx: &mut Tx,
     mut inbox: mpsc::UnboundedReceiver<ToHost>,
+    gone: impl Future<Output = ()> + Send,
 ) -> Result<(), Error> {
-    while let Some(message) = inbox.recv().await {
+    let mut gone = std::pin::pin!(gone);
+    loop {
+        let message = tokio::select! {
+            biased;
+            message = inbox.recv() => message,
+            () = &mut gone => None,
+        };
+        let Some(message) = message else { break };
         match message {
             ToHost::Operate(operation) => {
                 operation(App {

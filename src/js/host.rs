@@ -153,6 +153,12 @@ impl Host {
         }
     }
 
+    /// The number of the thread that runs.
+    #[must_use]
+    pub fn epoch(&self) -> u64 {
+        *self.inner.epoch.borrow()
+    }
+
     /// Waits until the thread of this epoch is no more the one that runs.
     pub async fn left(&self, epoch: u64) {
         let mut changes = self.inner.epoch.subscribe();

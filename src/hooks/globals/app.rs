@@ -296,13 +296,14 @@ fn transaction(_: &JsValue, args: &[JsValue], context: &mut Context) -> JsResult
     let chain = thread.chain();
     // What follows the commit calls scripts on behalf of this call.
     let within: Within = Arc::new(chain.clone());
+    let (host, epoch) = (thread.host().clone(), thread.epoch());
     let work = WITHIN.scope(Some(within), async move {
         let store = engine.store().clone();
         store
             .write(move |tx| {
                 Box::pin(async move {
                     let _ = open.send(());
-                    serve(&engine, tx, inbox).await
+                    serve(&engine, tx, inbox, async move { host.left(epoch).await }).await
                 })
             })
             .await

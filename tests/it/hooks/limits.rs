@@ -159,6 +159,24 @@ async fn a_native_loop_costs_the_thread_and_nothing_else() {
     .await;
 }
 
+/// The writer belongs to the transaction of a script whose thread is left behind; it must come free with that.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_native_loop_inside_a_transaction_gives_the_writer_back() {
+    let app = app(r#"
+        function hang() {
+            $app.runInTransaction(() => { /^(a+)+$/.test("a".repeat(60) + "b") });
+        }
+    "#)
+    .await;
+    let deadline = Duration::from_secs(60);
+    let hung = tokio::time::timeout(deadline, async {
+        let hung = call(&app, "bad", "hang").await;
+        app.guest().create("things", json!({"name": "after"})).await;
+        hung
+    });
+    hung.await.expect("the writer is free again").expect(400);
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_script_that_hangs_while_it_is_loaded_is_left_out() {
     let app = app("function version() { return 1 }").await;
