@@ -327,3 +327,30 @@ async fn clients_do_not_read_what_a_script_threw() {
         assert!(!answer.text().contains("secret"), "{}", answer.text());
     }
 }
+
+#[tokio::test]
+async fn a_wide_pattern_leaves_the_servers_own_routes_alone() {
+    let script = r#"routerAdd("", "/api/{rest...}", (e) => e.json(200, { mine: true }))"#;
+    let app = TestApp::new()
+        .modules("social")
+        .hook("a.js", script)
+        .start()
+        .await;
+    let ann = app.user("ann");
+    assert_eq!(
+        ann.get("/api/nowhere/else").await.expect(200),
+        json!({"mine": true})
+    );
+    for path in [
+        "/api/health",
+        "/api/scripts/status",
+        "/api/user/notifications",
+        "/api/posts",
+        "/api/posts/trending",
+    ] {
+        let answer = ann.get(path).await.expect(200);
+        assert!(answer.get("mine").is_none(), "{path}");
+    }
+    let mut channel = ann.stream("/api/user/sse").await;
+    assert_eq!(channel.json().await["type"], "connected");
+}
