@@ -132,6 +132,13 @@ pub trait RecordHook: Send + Sync {
         false
     }
 
+    /// Whether the handler may put right what the checks of a create or update would refuse, or
+    /// [follows](RecordHook::follows) writes that they refuse: a request's record is then checked inside the transaction
+    /// alone, after the handlers that come before the checks.
+    fn precedes_checks(&self, _collection: &Collection) -> bool {
+        false
+    }
+
     /// Wraps a stage; call `next.run(event)` to go on, or leave with an error to undo the write.
     fn handle<'a>(
         &'a self,
@@ -236,6 +243,13 @@ impl Hooks {
             handler.wants(collection) && !handler.is_settable(collection, field)
         };
         !self.handlers.iter().any(refuses)
+    }
+
+    /// Whether a handler comes before the checks of a collection's records.
+    #[must_use]
+    pub fn precede_checks(&self, collection: &Collection) -> bool {
+        let mut handlers = self.handlers.iter();
+        handlers.any(|handler| handler.precedes_checks(collection))
     }
 
     /// The handlers among `handlers` that follow a collection's writes.

@@ -77,6 +77,7 @@ use self::globals::storage::Storage;
 use self::registry::Published;
 use self::topics::Topics;
 use self::world::{Updated, World};
+use crate::api::realtime::Clients;
 use crate::engine::Engine;
 use crate::engine::events::{EventKind, Handler, Interceptor};
 use crate::js::host::{Host, HostOptions};
@@ -115,6 +116,8 @@ pub struct HookOptions {
 pub struct HookParts {
     pub engine: Engine,
     pub live: Live,
+    /// The clients of `/api/realtime`.
+    pub clients: Clients,
     /// What modules give scripts.
     pub apis: Vec<Arc<dyn ScriptApi>>,
 }
@@ -129,6 +132,7 @@ struct Options {
     topics: Topics,
     catalog: Catalog,
     live: Live,
+    clients: Clients,
     apis: Apis,
     storage: Storage,
 }
@@ -176,6 +180,7 @@ impl Scripts {
                 topics,
                 catalog: catalog.clone(),
                 live: parts.live.clone(),
+                clients: parts.clients.clone(),
                 apis: Apis::new(&parts.apis),
                 storage: Storage::default(),
             };

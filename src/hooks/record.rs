@@ -463,7 +463,10 @@ fn original(this: &JsValue, _: &[JsValue], _: &mut Context) -> JsResult<JsValue>
         Some(before) => Record::clone(before),
         None => {
             let blank = || Record::new(Arc::clone(state.record.collection()));
-            state.record.to_original().unwrap_or_else(blank)
+            let stored = state.record.to_original();
+            // What a record was before it was created has no id.
+            let stored = stored.filter(|stored| !stored.id().is_empty());
+            stored.unwrap_or_else(blank)
         }
     });
     Ok(RecordObject::create(before.ok_or_else(no_record)?)?.into())

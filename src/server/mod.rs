@@ -137,7 +137,7 @@ pub async fn start(config: &Config, listener: TcpListener) -> anyhow::Result<Run
     engine.register_hook(Arc::new(Dispatcher::start(engine.clone(), clients.clone())));
     let live = open_live(config, &engine);
     let stop = CancellationToken::new();
-    let scripts = open_scripts(config, &engine, &live, stop.clone()).await?;
+    let scripts = scripts_of(config, &engine, &live, &clients, stop.clone()).await?;
     scripts.migrate_up().await?;
     scripts.load().await;
     let shared = routes::Shared {
@@ -239,6 +239,16 @@ pub async fn open_scripts(
     live: &Live,
     stop: CancellationToken,
 ) -> anyhow::Result<Scripts> {
+    scripts_of(config, engine, live, &Clients::default(), stop).await
+}
+
+async fn scripts_of(
+    config: &Config,
+    engine: &Engine,
+    live: &Live,
+    clients: &Clients,
+    stop: CancellationToken,
+) -> anyhow::Result<Scripts> {
     let mut conn = engine.store().read().await?;
     let allowed = config.http_allow_private.iter().map(String::as_str);
     let allowed = outbound::Allowlist::parse(allowed).context("--httpAllowPrivate")?;
@@ -259,6 +269,7 @@ pub async fn open_scripts(
     let parts = HookParts {
         engine: engine.clone(),
         live: live.clone(),
+        clients: clients.clone(),
         apis: Vec::new(),
     };
     Scripts::open(parts, options, stop).context("no thread for hook scripts")

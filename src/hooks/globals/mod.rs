@@ -23,6 +23,7 @@ pub(super) mod modules;
 mod os;
 mod plain;
 mod pubsub;
+mod realtime;
 mod registration;
 mod request;
 mod response;
@@ -74,6 +75,11 @@ const PRELUDE: &[(&str, &str)] = &[
     ("internal:app.js", include_str!("../prelude/app.js")),
     ("internal:readers.js", include_str!("../prelude/readers.js")),
     ("internal:values.js", include_str!("../prelude/values.js")),
+    ("internal:buffer.js", include_str!("../prelude/buffer.js")),
+    (
+        "internal:realtime.js",
+        include_str!("../prelude/realtime.js"),
+    ),
     ("internal:event.js", include_str!("../prelude/event.js")),
     ("internal:router.js", include_str!("../prelude/router.js")),
     ("internal:files.js", include_str!("../prelude/files.js")),
@@ -128,6 +134,7 @@ const AREAS: &[(&str, Natives)] = &[
     ("template", template::NATIVES),
     ("data", data::NATIVES),
     ("pubsub", pubsub::NATIVES),
+    ("realtime", realtime::NATIVES),
     ("modules", modules::NATIVES),
     ("storage", storage::NATIVES),
     ("cron", cron::NATIVES),

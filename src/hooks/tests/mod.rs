@@ -14,6 +14,7 @@ use super::call::{Outcome, plain_call};
 use super::catalog::Wanted;
 use super::world::World;
 use super::{HookOptions, HookParts, Scripts};
+use crate::api::realtime::Clients;
 use crate::base::clock::Clock;
 use crate::blob::Storage;
 use crate::bus::{Bus, BusOptions};
@@ -87,6 +88,7 @@ impl House {
         let parts = HookParts {
             engine: engine.clone(),
             live: Live::start(&engine, LiveOptions::default()),
+            clients: Clients::default(),
             apis: Vec::new(),
         };
         let scripts = Scripts::open(parts, options, stop.clone()).unwrap();

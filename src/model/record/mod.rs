@@ -157,6 +157,33 @@ impl Record {
         }
     }
 
+    /// The stored values; the zero values of a record that is not stored yet.
+    #[must_use]
+    pub fn stored_values(&self) -> Box<[Value]> {
+        match &self.original {
+            Some(values) => values.clone(),
+            None if self.stored => self.values.clone().into(),
+            None => Self::new(Arc::clone(&self.collection)).values.into(),
+        }
+    }
+
+    /// Lets a stored record tell of other values as the stored ones, such as those before it was saved.
+    /// They must be aligned with the collection's fields.
+    pub fn remember(&mut self, stored: Box<[Value]>) {
+        debug_assert_eq!(stored.len(), self.values.len());
+        self.original = Some(stored);
+    }
+
+    /// Takes over from another state of the same record which values are stored.
+    pub fn settle_as(&mut self, other: &Self) {
+        self.stored = other.stored;
+        self.original = match &other.original {
+            Some(values) => Some(values.clone()),
+            None if !other.stored || self.values == other.values => None,
+            None => Some(other.values.clone().into()),
+        };
+    }
+
     /// Drops everything but values and uploads: custom members, visibility, plain passwords.
     pub fn forget_extras(&mut self) {
         self.extras = None;
