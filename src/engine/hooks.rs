@@ -127,15 +127,14 @@ pub trait RecordHook: Send + Sync {
         true
     }
 
-    /// Whether the handler wants [`RecordHook::after_success`] or [`RecordHook::failed`] for this collection's writes.
-    fn follows(&self, _collection: &Collection) -> bool {
+    /// Whether the handler must see this collection's records before they are checked, since it completes them or hears of
+    /// those that are refused. Records are then checked inside the transaction alone, behind the handler.
+    fn completes(&self, _collection: &Collection) -> bool {
         false
     }
 
-    /// Whether the handler may put right what the checks of a create or update would refuse, or
-    /// [follows](RecordHook::follows) writes that they refuse: a request's record is then checked inside the transaction
-    /// alone, after the handlers that come before the checks.
-    fn precedes_checks(&self, _collection: &Collection) -> bool {
+    /// Whether the handler wants [`RecordHook::after_success`] or [`RecordHook::failed`] for this collection's writes.
+    fn follows(&self, _collection: &Collection) -> bool {
         false
     }
 
@@ -245,11 +244,12 @@ impl Hooks {
         !self.handlers.iter().any(refuses)
     }
 
-    /// Whether a handler comes before the checks of a collection's records.
-    #[must_use]
-    pub fn precede_checks(&self, collection: &Collection) -> bool {
-        let mut handlers = self.handlers.iter();
-        handlers.any(|handler| handler.precedes_checks(collection))
+    /// Whether a handler must see the records of a collection before they are checked.
+    pub(super) fn complete(&self, collection: &Collection) -> bool {
+        let completes = |handler: &Arc<dyn RecordHook>| {
+            handler.wants(collection) && handler.completes(collection)
+        };
+        self.handlers.iter().any(completes)
     }
 
     /// The handlers among `handlers` that follow a collection's writes.

@@ -134,7 +134,7 @@ impl RecordHook for RecordWrites {
         self.published.load().wants_any(AFTERWARDS, collection)
     }
 
-    fn precedes_checks(&self, collection: &Collection) -> bool {
+    fn completes(&self, collection: &Collection) -> bool {
         self.published.load().wants_any(BEFORE_CHECKS, collection)
     }
 

@@ -228,8 +228,7 @@ impl Engine {
         Ok(renewed)
     }
 
-    /// Sets dates and generated texts and checks all that can be checked outside of the transaction; but for the fields'
-    /// own checks where somebody comes before those.
+    /// Sets dates and generated texts and checks all that can be checked outside of the transaction.
     pub(super) async fn check_draft(
         &self,
         link: &mut Link<'_>,
@@ -244,7 +243,7 @@ impl Engine {
         if errors.is_empty() && draft.needs_old_password() {
             errors = self.check_old_password(draft).await?;
         }
-        if errors.is_empty() && !self.hooks().precede_checks(draft.record.collection()) {
+        if errors.is_empty() && !self.hooks().complete(draft.record.collection()) {
             errors = draft.record.validate().err().unwrap_or_default();
             if !errors.is_empty() {
                 // Told together with what else is wrong; a valid record is checked inside the transaction.

@@ -156,8 +156,19 @@ impl TestApp {
 impl Builder {
     /// Changes the configuration; another binary knows nothing of it.
     pub(crate) fn with(mut self, change: impl FnOnce(&mut Config) + Send + 'static) -> Self {
-        self.change = Some(Box::new(change));
+        let earlier = self.change.take();
+        self.change = Some(Box::new(move |config: &mut Config| {
+            if let Some(earlier) = earlier {
+                earlier(config);
+            }
+            change(config);
+        }));
         self
+    }
+
+    /// The application modules that run: `all` or names.
+    pub(crate) fn modules(self, names: &'static str) -> Self {
+        self.with(move |config| config.modules = Some(names.to_owned()))
     }
 
     /// A hook script, by its path below `pb_hooks`.
@@ -216,6 +227,8 @@ pub(super) async fn start(dir: &Path, change: Option<Change>) -> (Backend, Strin
     }
     let mut config = Config::new(dir);
     config.workers = 2;
+    // Most tests are about a plain server.
+    config.modules = Some("none".to_owned());
     if let Some(change) = change {
         change(&mut config);
     }
