@@ -62,7 +62,7 @@ mod writes;
 mod zone;
 
 use std::path::PathBuf;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock, Weak};
 use std::time::Duration;
 
 use tokio::sync::oneshot;
@@ -109,6 +109,8 @@ pub struct HookOptions {
     pub watch: bool,
     /// `$app.isDev()`.
     pub dev: bool,
+    /// `$app.encryptionEnv()`: the name of a variable; empty for none.
+    pub encryption_env: String,
 }
 
 /// The parts of the server that scripts use.
@@ -134,6 +136,8 @@ struct Options {
     clients: Clients,
     apis: Apis,
     storage: Storage,
+    /// The scripts themselves, for what they do to themselves.
+    scripts: Arc<OnceLock<Weak<Inner>>>,
 }
 
 /// A handle to the scripts of a server.
@@ -172,6 +176,7 @@ impl Scripts {
             published.clone(),
             stop.clone(),
         ));
+        let own = Arc::new(OnceLock::new());
         let setup = {
             let (engine, published) = (engine.clone(), published.clone());
             let options = Options {
@@ -182,6 +187,7 @@ impl Scripts {
                 clients: parts.clients.clone(),
                 apis: Apis::new(&parts.apis),
                 storage: Storage::default(),
+                scripts: Arc::clone(&own),
             };
             Arc::new(move |turn: &mut Turn<'_>| {
                 World::set_up(turn, engine.clone(), options.clone(), published.clone());
@@ -195,17 +201,17 @@ impl Scripts {
             },
             setup,
         )?;
-        Ok(Self {
-            inner: Arc::new(Inner {
-                engine: engine.clone(),
-                host,
-                options,
-                published,
-                catalog,
-                stop,
-                changing: tokio::sync::Mutex::default(),
-            }),
-        })
+        let inner = Arc::new(Inner {
+            engine: engine.clone(),
+            host,
+            options,
+            published,
+            catalog,
+            stop,
+            changing: tokio::sync::Mutex::default(),
+        });
+        let _ = own.set(Arc::downgrade(&inner));
+        Ok(Self { inner })
     }
 
     /// Loads all scripts and takes part in the engine's events. Scripts that fail to load are logged.

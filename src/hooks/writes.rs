@@ -95,7 +95,6 @@ impl RecordHook for RecordWrites {
         Box::pin(async move {
             // To scripts a record that was saved still tells what it was before, until the write is behind.
             let saves = stage != Stage::Validate && event.op != Op::Delete;
-            let mut before = None;
             let script_event = Event::new(kind, Some(collection))
                 .with("record", Slot::Record(Box::new(event.record.clone())));
             let mut chain = Chain::new(&handlers, script_event);
@@ -108,18 +107,15 @@ impl RecordHook for RecordWrites {
                         let stored = saves.then(|| event.record.stored_values());
                         let result = WITHIN.scope(chain.within(), next.run(event)).await;
                         let mut record = event.record.clone();
-                        before = stored.filter(|_| result.is_ok());
-                        if let Some(before) = &before {
-                            record.remember(before.clone());
+                        if let Some(before) = stored.filter(|_| result.is_ok()) {
+                            record.remember(before);
                         }
                         script_event.set("record", Slot::Record(Box::new(record)));
                         chain.back(script_event, result);
                     }
                     Some(Way::End(mut script_event, result)) => {
                         if let Some(mut record) = script_event.take_record() {
-                            if before.is_some() {
-                                record.settle_as(&event.record);
-                            }
+                            record.forget_former();
                             event.record = record;
                         }
                         return result;

@@ -300,6 +300,7 @@ async fn scripts_of(
         watch: hooks.watch,
         top_level_only: migrations::was_made_by_pocketbase(&mut conn).await?,
         dev: config.dev,
+        encryption_env: config.encryption_env.clone(),
     };
     let parts = HookParts {
         engine: engine.clone(),
@@ -325,4 +326,4 @@ fn sweep(bus: Bus, stop: CancellationToken) {
 }
 
 pub use install::install_link;
-pub use restore::restore;
+pub use restore::{restart, restore};

@@ -30,6 +30,7 @@ mod response;
 mod security;
 pub(super) mod storage;
 mod template;
+mod upkeep;
 mod utils;
 
 use std::path::Path;
@@ -91,6 +92,7 @@ const PRELUDE: &[(&str, &str)] = &[
     ("internal:os.js", include_str!("../prelude/os.js")),
     ("internal:mail.js", include_str!("../prelude/mail.js")),
     ("internal:storage.js", include_str!("../prelude/storage.js")),
+    ("internal:upkeep.js", include_str!("../prelude/upkeep.js")),
     (
         "internal:template.js",
         include_str!("../prelude/template.js"),
@@ -140,6 +142,7 @@ const AREAS: &[(&str, Natives)] = &[
     ("cron", cron::NATIVES),
     ("auth", auth::NATIVES),
     ("utils", utils::NATIVES),
+    ("upkeep", upkeep::NATIVES),
 ];
 
 const EVENT: Natives = &[

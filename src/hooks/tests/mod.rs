@@ -81,6 +81,7 @@ impl House {
             automigrate: false,
             watch: false,
             dev: false,
+            encryption_env: String::new(),
         };
         for folder in [&options.hooks_dir, &options.modules_dir] {
             std::fs::create_dir_all(folder).unwrap();

@@ -40,6 +40,8 @@ struct Extras {
     custom: Map<String, Json>,
     export_custom: bool,
     ignore_email_visibility: bool,
+    /// What the record was before it was saved.
+    former: Option<Box<[Value]>>,
 }
 
 impl Record {
@@ -167,21 +169,34 @@ impl Record {
         }
     }
 
-    /// Lets a stored record tell of other values as the stored ones, such as those before it was saved.
-    /// They must be aligned with the collection's fields.
-    pub fn remember(&mut self, stored: Box<[Value]>) {
-        debug_assert_eq!(stored.len(), self.values.len());
-        self.original = Some(stored);
+    /// Keeps what the record was before it was saved, for those who look at it afterwards. It says nothing about what is
+    /// stored. The values must be aligned with the collection's fields.
+    pub fn remember(&mut self, former: Box<[Value]>) {
+        debug_assert_eq!(former.len(), self.values.len());
+        self.extras_mut().former = Some(former);
     }
 
-    /// Takes over from another state of the same record which values are stored.
-    pub fn settle_as(&mut self, other: &Self) {
-        self.stored = other.stored;
-        self.original = match &other.original {
-            Some(values) => Some(values.clone()),
-            None if !other.stored || self.values == other.values => None,
-            None => Some(other.values.clone().into()),
+    /// Forgets what [`Record::remember`] kept.
+    pub fn forget_former(&mut self) {
+        if let Some(extras) = &mut self.extras {
+            extras.former = None;
+        }
+    }
+
+    /// The record as it was before it was saved, if that was kept, or as it is stored; a new record where neither is.
+    #[must_use]
+    pub fn to_former(&self) -> Self {
+        let former = self
+            .extras
+            .as_ref()
+            .and_then(|extras| extras.former.as_deref());
+        let former = match former {
+            Some(values) => Some(Self::loaded(Arc::clone(&self.collection), values.to_vec())),
+            None => self.to_original(),
         };
+        // What a record was before it was created has no id.
+        let former = former.filter(|former| !former.id().is_empty());
+        former.unwrap_or_else(|| Self::new(Arc::clone(&self.collection)))
     }
 
     /// Drops everything but values and uploads: custom members, visibility, plain passwords.
