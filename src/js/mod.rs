@@ -8,6 +8,7 @@
 //! | `scope` | a context of its own per script and module |
 //! | `modules` | CommonJS, one instance for all |
 //! | `executor`, `promise`, `timers` | what runs later |
+//! | `json` | reading JSON |
 //! | `native` | host values in script objects |
 //! | `entry` | whether a script calls its `main` itself |
 //! | `strip` | TypeScript to JavaScript |
@@ -24,6 +25,7 @@ mod executor;
 pub mod host;
 #[cfg(test)]
 mod hostile;
+pub mod json;
 pub mod lane;
 pub mod modules;
 pub mod native;
