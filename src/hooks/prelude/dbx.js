@@ -257,7 +257,8 @@
         return list;
     };
     host.fillScalar = (target, value) => {
-        if (host.isList(target)) host.fillList(target, [value]);
+        if (host.isNullable(target)) target.fill(value);
+        else if (host.isList(target)) host.fillList(target, [value]);
         else if (target !== null && typeof target === "object") host.fill(target, value);
     };
 
