@@ -311,6 +311,7 @@ async fn scripts_of(
         live: live.clone(),
         clients: clients.clone(),
         apis: modules.script_apis(),
+        operations: documents(modules.descriptions()).operations(),
     };
     Scripts::open(parts, options, stop).context("no thread for hook scripts")
 }

@@ -91,6 +91,7 @@ impl House {
             live: Live::start(&engine, LiveOptions::default()),
             clients: Clients::default(),
             apis: Vec::new(),
+            operations: Vec::new(),
         };
         let scripts = Scripts::open(parts, options, stop.clone()).unwrap();
         scripts.load().await;
