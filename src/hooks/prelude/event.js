@@ -294,7 +294,7 @@
     class Event {
         next() {
             native.next.call(this);
-            this[AUTH] = undefined;
+            if (this[AUTH] !== undefined) this[AUTH] = undefined;
             return null;
         }
         get app() {
