@@ -148,7 +148,7 @@ fn whole_of(number: &serde_json::Number) -> Option<i64> {
     (number.abs() < 9_007_199_254_740_992.0).then_some(number as i64)
 }
 
-fn camel_case(name: &str) -> String {
+pub(super) fn camel_case(name: &str) -> String {
     let mut out = String::with_capacity(name.len());
     let mut upper = false;
     for letter in name.chars() {

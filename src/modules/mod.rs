@@ -16,6 +16,7 @@ mod collections;
 mod input;
 mod page;
 mod registry;
+pub mod social;
 
 use std::sync::Arc;
 
@@ -25,7 +26,7 @@ use serde_json::Value as Json;
 pub use self::input::{Fields, refused, refused_with};
 pub use self::page::Page;
 pub use self::registry::{Modules, Selection, descriptions};
-use crate::engine::{Engine, ScriptApi};
+use crate::engine::{Engine, RequestInfo, ScriptApi};
 use crate::live::Live;
 
 /// What modules are built on. Cheap to clone.
@@ -71,4 +72,19 @@ struct Registration {
 }
 
 /// All modules, each behind those it needs.
-const ALL: &[Registration] = &[];
+const ALL: &[Registration] = &[Registration {
+    name: "social",
+    needs: &[],
+    collections: include_str!("../../migrations/modules/social.json"),
+    description: social::description,
+    start: social::start,
+}];
+
+/// The priority of modules' record hooks: scripts see what modules have filled in.
+const AHEAD_OF_SCRIPTS: i32 = -2_000;
+
+/// The id of the caller, if it is a record of `users`.
+fn owner_of(request: &RequestInfo) -> Option<&str> {
+    let auth = request.auth.as_ref()?;
+    (auth.collection().name == "users").then(|| auth.id())
+}

@@ -26,14 +26,8 @@ impl Page<'_> {
         let mut out = Vec::with_capacity(128 + 512 * self.items.len());
         out.push(b'{');
         text::write_str(&mut out, self.name);
-        out.extend_from_slice(b":[");
-        for (index, item) in self.items.iter().enumerate() {
-            if index > 0 {
-                out.push(b',');
-            }
-            item.write_json(&mut out);
-        }
-        out.push(b']');
+        out.push(b':');
+        write_records(&mut out, self.items);
         for (name, number) in [
             ("count", self.items.len() as u64),
             ("page", self.page),
@@ -48,4 +42,16 @@ impl Page<'_> {
         out.push(b'}');
         response::ok(out)
     }
+}
+
+/// Records as a JSON array.
+pub(super) fn write_records(out: &mut Vec<u8>, items: &[Enriched]) {
+    out.push(b'[');
+    for (index, item) in items.iter().enumerate() {
+        if index > 0 {
+            out.push(b',');
+        }
+        item.write_json(out);
+    }
+    out.push(b']');
 }

@@ -34,7 +34,7 @@ const EDGES: &[(&str, &[&str])] = &[
     ("live", &["base", "bus", "model", "store", "engine", "http"]),
     (
         "modules",
-        &["base", "model", "store", "engine", "http", "live"],
+        &["base", "filter", "model", "store", "engine", "http", "live"],
     ),
     (
         "hooks",
@@ -75,7 +75,7 @@ const LIBRARIES: &[(&str, &[&str])] = &[
     ),
     ("actix_files", &["server"]),
     ("actix_multipart", &["http"]),
-    ("utoipa", &["api", "live", "hooks"]),
+    ("utoipa", &["api", "live", "modules", "hooks"]),
     ("clap", &["config"]),
     ("dotenvy", &["cli"]),
     ("anyhow", &["cli", "server"]),

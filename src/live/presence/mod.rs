@@ -21,7 +21,6 @@ use tokio_util::sync::CancellationToken;
 use self::book::{Book, Change};
 use super::channel::{Envelope, topic_of};
 use super::collections::{PRESENCE_FIELDS, USERS, keeps_presence};
-use super::topics::limit;
 use super::{Live, publication};
 use crate::bus::{LogLimits, Message};
 use crate::engine::hooks::{Committed, Op, RecordHook};
@@ -390,7 +389,7 @@ pub(super) async fn presence_stats(
     caller: Caller,
     request: HttpRequest,
 ) -> Result<HttpResponse, ApiError> {
-    limit(&live, &limits, &caller, &request)?;
+    limits.check_path(live.engine(), &caller, &request)?;
     caller.require_auth()?;
     let engine = live.engine();
     let all = match engine.schema().find(USERS) {
