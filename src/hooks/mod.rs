@@ -75,6 +75,8 @@ pub use self::gate::Gate;
 use self::globals::modules::Apis;
 use self::globals::storage::Storage;
 use self::registry::Published;
+use self::router::Routes;
+use self::serve::server_routes;
 use self::topics::Topics;
 use self::world::{Updated, World};
 use crate::engine::events::{EventKind, Handler, Interceptor};
@@ -117,6 +119,8 @@ pub struct HookParts {
     pub live: Live,
     /// What modules give scripts.
     pub apis: Vec<Arc<dyn ScriptApi>>,
+    /// Methods and paths of the server's own routes: a script's route comes first only where its pattern says more.
+    pub operations: Vec<(String, String)>,
 }
 
 pub use routes::{configure, description};
@@ -144,6 +148,7 @@ struct Inner {
     options: HookOptions,
     published: Published,
     catalog: Catalog,
+    server_routes: Routes,
     stop: CancellationToken,
     /// One change of scripts at a time.
     changing: tokio::sync::Mutex<()>,
@@ -197,6 +202,7 @@ impl Scripts {
                 options,
                 published,
                 catalog,
+                server_routes: server_routes(parts.operations),
                 stop,
                 changing: tokio::sync::Mutex::default(),
             }),

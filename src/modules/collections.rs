@@ -1,8 +1,9 @@
 //! Making a module's collections, unless other ones have their names.
 //!
 //! A definition is a collection as the API takes it, with three differences: `id`, `created` and `updated` are added;
-//! `collectionId` of a relation is a collection's name; and a relation with `"optional": true` is left out while the
-//! collection it leads to is missing, and added when that has come (`posts.article` without the market).
+//! `collectionId` of a relation is a collection's name; and a relation with `"optional": true` is left out, with the
+//! indexes over it, while the collection it leads to is missing, and added when that has come (`posts.article` without
+//! the market).
 //!
 //! Existing collections are never altered to fit. One that has a definition's name and not its fields is a clash.
 
@@ -107,7 +108,7 @@ impl Definition {
         Some(format!("{}.{}", self.name, name_of(wrong)))
     }
 
-    /// The optional relations that a collection lacks and that lead somewhere now.
+    /// The fields that a collection lacks and that can be made now: relations whose target has come.
     fn additions<'a>(
         &'a self,
         schema: &'a Schema,
@@ -115,8 +116,22 @@ impl Definition {
     ) -> impl Iterator<Item = &'a Map<String, Json>> {
         self.fields
             .iter()
-            .filter(|field| is_optional(field) && found.field(name_of(field)).is_none())
+            .filter(|field| found.field(name_of(field)).is_none())
             .filter(|field| target_of(field).is_some_and(|target| schema.find(target).is_some()))
+    }
+
+    /// The indexes whose columns are all there.
+    fn indexes_over(&self, fields: &[Field]) -> Vec<String> {
+        let indexes = self.body.get("indexes").and_then(Json::as_array);
+        let texts = indexes.into_iter().flatten().filter_map(Json::as_str);
+        let lacks = |index: &str, field: &Map<String, Json>| {
+            let name = name_of(field);
+            index.contains(&format!("`{name}`")) && !fields.iter().any(|other| other.name == name)
+        };
+        texts
+            .filter(|index| !self.fields.iter().any(|field| lacks(index, field)))
+            .map(str::to_owned)
+            .collect()
     }
 
     fn draft(&self, schema: &Schema) -> Result<Collection, Error> {
@@ -125,15 +140,11 @@ impl Definition {
             "system": true, "required": true, "min": 15, "max": 15, "pattern": "^[a-z0-9]+$",
             "autogeneratePattern": "[a-z0-9]{15}"}),
         ];
-        // Known beforehand, for relations of the collection to itself.
-        let id = Collection::new(CollectionKind::Base, &self.name).id;
         for field in &self.fields {
-            let target = match target_of(field) {
-                Some(target) if target == self.name => Some(id.clone()),
-                Some(target) => match schema.find(target) {
-                    Some(target) => Some(target.id.clone()),
-                    None => continue,
-                },
+            let target = match target_of(field).map(|target| schema.find(target)) {
+                // To be added when the other collection is there, or this one itself.
+                Some(None) => continue,
+                Some(Some(target)) => Some(target.id.clone()),
                 None => None,
             };
             fields.push(Json::Object(resolved(field, target)));
@@ -143,10 +154,11 @@ impl Definition {
             json!({"name": "updated", "type": "autodate", "onCreate": true, "onUpdate": true}),
         );
         let mut body = self.body.clone();
-        body.insert("id".to_owned(), id.into());
         body.insert("type".to_owned(), "base".into());
         body.insert("fields".to_owned(), Json::Array(fields));
-        Collection::from_body(&body).map_err(broken)
+        let mut draft = Collection::from_body(&body).map_err(broken)?;
+        draft.indexes = self.indexes_over(draft.fields());
+        Ok(draft)
     }
 }
 
@@ -193,7 +205,10 @@ async fn make(engine: &Engine, tx: &mut Tx, definitions: &[Definition]) -> Resul
     for definition in definitions {
         if tx.schema().find(&definition.name).is_none() {
             let draft = definition.draft(tx.schema())?;
-            engine.save_collection_in(tx, draft, None, true).await?;
+            engine
+                .save_collection_in(tx, draft, None, true)
+                .await
+                .map_err(|error| refused(&definition.name, error))?;
             is_new = true;
         }
     }
@@ -215,9 +230,15 @@ async fn make(engine: &Engine, tx: &mut Tx, definitions: &[Definition]) -> Resul
         for field in added {
             draft.add_field(field);
         }
+        for index in definition.indexes_over(draft.fields()) {
+            if !draft.indexes.contains(&index) {
+                draft.indexes.push(index);
+            }
+        }
         engine
             .save_collection_in(tx, draft, Some(Arc::clone(found)), true)
-            .await?;
+            .await
+            .map_err(|error| refused(&definition.name, error))?;
     }
     if !is_new || migrations::was_made_by_pocketbase(tx).await? {
         return Ok(());
@@ -279,6 +300,15 @@ fn fits(field: &Field, wanted: &Map<String, Json>, schema: &Schema) -> bool {
             .is_some_and(|target| target.id == options.collection_id),
         _ => true,
     }
+}
+
+/// A refused definition, with what is wrong in it: nobody submitted it, so that its field errors are for the log.
+fn refused(name: &str, error: Error) -> Error {
+    let reason = match &error {
+        Error::Validation { fields, .. } => Json::Object(fields.to_json()).to_string(),
+        other => other.to_string(),
+    };
+    Error::Internal(format!("the collection {name} is refused: {reason}"), None)
 }
 
 fn broken(cause: String) -> Error {

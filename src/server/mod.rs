@@ -299,6 +299,7 @@ pub async fn open_scripts(
         engine: engine.clone(),
         live: live.clone(),
         apis: modules.script_apis(),
+        operations: documents(modules.descriptions()).operations(),
     };
     Scripts::open(parts, options, stop).context("no thread for hook scripts")
 }

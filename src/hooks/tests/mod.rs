@@ -88,6 +88,7 @@ impl House {
             engine: engine.clone(),
             live: Live::start(&engine, LiveOptions::default()),
             apis: Vec::new(),
+            operations: Vec::new(),
         };
         let scripts = Scripts::open(parts, options, stop.clone()).unwrap();
         scripts.load().await;
