@@ -9,7 +9,8 @@ use tokio::runtime::Handle;
 use tokio::sync::watch;
 
 use super::SCRIPT_TARGET;
-use super::lane::{Bell, Job, Lane, Overloaded, Route};
+use super::bell::{Bell, Patience};
+use super::lane::{Job, Lane, Overloaded, Route};
 use super::thread::Thread;
 use super::watchdog::{THREAD_STACK_BYTES, Watchdog};
 
@@ -53,6 +54,7 @@ pub(super) struct Inner {
     pub(super) bell: Arc<Bell>,
     pub(super) general: Lane,
     pub(super) writer: Lane,
+    patience: Patience,
     pub(super) options: HostOptions,
     pub(super) runtime: Handle,
     pub(super) watchdog: std::io::Result<Watchdog>,
@@ -84,6 +86,7 @@ impl Host {
                 bell,
                 runtime: Handle::current(),
                 watchdog,
+                patience: Patience::default(),
                 options,
                 setup,
                 epoch: watch::Sender::new(0),
@@ -126,6 +129,12 @@ impl Host {
         &self.inner.runtime
     }
 
+    /// Of the writer's thread, for what a script sends.
+    #[must_use]
+    pub fn patience(&self) -> &Patience {
+        &self.inner.patience
+    }
+
     /// The bounds of scripts.
     #[must_use]
     pub fn options(&self) -> &HostOptions {
@@ -165,6 +174,16 @@ impl Host {
         let _ = changes.wait_for(|current| *current != epoch).await;
     }
 
+    /// Waits until the thread that a call has begun on is no more the one that runs; before it has begun, until none runs
+    /// and none will.
+    pub async fn lost(&self, begun: &Begun) {
+        let mut changes = self.inner.epoch.subscribe();
+        let is_lost = |current: &u64| {
+            *current == u64::MAX || begun.epoch().is_some_and(|epoch| epoch != *current)
+        };
+        let _ = changes.wait_for(is_lost).await;
+    }
+
     /// Waits until no thread runs and none will.
     pub async fn given_up(&self) {
         let mut changes = self.inner.epoch.subscribe();
@@ -184,12 +203,18 @@ impl Host {
                 let setup = Arc::clone(&host.inner.setup);
                 Thread::run(host, epoch, &setup);
             })?;
-        *self
-            .inner
-            .thread
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner) = Some(handle);
+        self.put_thread(Some(handle));
         Ok(())
+    }
+
+    /// Notes the thread that runs. The one before it may sleep, should it have come back meanwhile: it is to see that it
+    /// was replaced.
+    fn put_thread(&self, thread: Option<JoinHandle<()>>) {
+        let current = self.inner.thread.lock();
+        let mut current = current.unwrap_or_else(PoisonError::into_inner);
+        if let Some(former) = std::mem::replace(&mut *current, thread) {
+            former.thread().unpark();
+        }
     }
 
     /// Leaves the thread of this epoch to itself and starts another; what waits in the lanes is for the new one. Too many
@@ -213,8 +238,7 @@ impl Host {
         }
         if next == u64::MAX {
             // Nobody is to wait for the thread that was left behind.
-            let handle = self.inner.thread.lock();
-            handle.unwrap_or_else(PoisonError::into_inner).take();
+            self.put_thread(None);
             tracing::error!(target: SCRIPT_TARGET, "too many script threads were left behind; scripts are off until the server restarts");
             return;
         }
@@ -229,6 +253,30 @@ impl Host {
         if let Err(error) = self.spawn(next) {
             tracing::error!(%error, "the script thread cannot be started");
         }
+    }
+}
+
+/// The thread that a call has begun on, once it has. Shared by the call and the one that waits for it.
+#[derive(Debug)]
+pub struct Begun(AtomicU64);
+
+impl Begun {
+    /// What has not begun.
+    #[must_use]
+    pub fn new() -> Arc<Self> {
+        Arc::new(Self(AtomicU64::new(u64::MAX)))
+    }
+
+    /// Notes the calling thread. Not where that has been left behind meanwhile: nobody would learn of the loss.
+    #[must_use]
+    pub fn note(&self, thread: &Thread) -> bool {
+        self.0.store(thread.epoch(), Ordering::SeqCst);
+        !thread.is_abandoned()
+    }
+
+    fn epoch(&self) -> Option<u64> {
+        let epoch = self.0.load(Ordering::SeqCst);
+        (epoch != u64::MAX).then_some(epoch)
     }
 }
 
