@@ -14,6 +14,7 @@
 
 mod collections;
 mod input;
+pub mod market;
 mod page;
 mod registry;
 pub mod social;
@@ -36,6 +37,8 @@ pub struct Ground {
     pub live: Live,
     /// The modules that run.
     pub on: Arc<[&'static str]>,
+    /// Who hears of charges that waited.
+    pub charges: market::ChargeListeners,
 }
 
 impl Ground {
@@ -72,13 +75,22 @@ struct Registration {
 }
 
 /// All modules, each behind those it needs.
-const ALL: &[Registration] = &[Registration {
-    name: "social",
-    needs: &[],
-    collections: include_str!("../../migrations/modules/social.json"),
-    description: social::description,
-    start: social::start,
-}];
+const ALL: &[Registration] = &[
+    Registration {
+        name: "social",
+        needs: &[],
+        collections: include_str!("../../migrations/modules/social.json"),
+        description: social::description,
+        start: social::start,
+    },
+    Registration {
+        name: "market",
+        needs: &[],
+        collections: include_str!("../../migrations/modules/market.json"),
+        description: market::description,
+        start: market::start,
+    },
+];
 
 /// The priority of modules' record hooks: scripts see what modules have filled in.
 const AHEAD_OF_SCRIPTS: i32 = -2_000;
