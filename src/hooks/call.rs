@@ -31,6 +31,9 @@ use crate::store::Tx;
 /// What a call may take beyond its script time for what it waits for, before it counts as lost.
 const ANSWER_GRACE: Duration = Duration::from_secs(120);
 
+/// What a stop at the time limit may take until the caller hears of it.
+const STOP_GRACE: Duration = Duration::from_secs(1);
+
 /// A script's function as a handler of events.
 pub(super) struct ScriptHandler {
     pub(super) engine: Engine,
@@ -116,7 +119,7 @@ impl ScriptVisit {
                     return lost("the handler's promise was not settled in time");
                 }
             };
-            let budget = host.options().budget;
+            let budget = host.options().budget + STOP_GRACE;
             if deadline.is_some() {
                 *deadline = Some(Instant::now() + budget);
             }
@@ -411,6 +414,7 @@ pub(super) fn plain_call(
         scope: Some(Rc::clone(scope)),
         // Timers of a call with a session are waited for, also when the script is loaded anew meanwhile.
         session: Some(Rc::new(Session::plain())),
+        call: Some(Rc::default()),
         ..Current::default()
     };
     let owner = Rc::clone(scope);

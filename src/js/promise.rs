@@ -16,6 +16,16 @@ pub type Settle = Box<dyn FnOnce(&mut Context) -> JsResult<JsValue> + Send>;
 /// What is done with the outcome of a call.
 pub type Done = Box<dyn FnOnce(&mut Context, JsResult<JsValue>)>;
 
+/// A call from outside: what is to be done with its outcome, while it waits for a promise.
+#[derive(Default)]
+pub struct Call(Cell<Option<Done>>);
+
+impl Call {
+    pub(super) fn take(&self) -> Option<Done> {
+        self.0.take()
+    }
+}
+
 impl Thread {
     /// A promise of what a future gives. The future runs on the host's runtime; other scripts go on meanwhile.
     pub fn promise(
@@ -46,7 +56,7 @@ impl Turn<'_> {
         let Some(scope) = current.scope.clone().filter(|scope| !scope.is_dead()) else {
             return;
         };
-        let result = self.enter_as(&scope, current, None, |context| match settle(context) {
+        self.enter_later(&scope, current, |context| match settle(context) {
             Ok(value) => resolvers
                 .resolve
                 .call(&JsValue::undefined(), &[value], context),
@@ -57,14 +67,11 @@ impl Turn<'_> {
                     .call(&JsValue::undefined(), &[reason], context)
             }
         });
-        if let Err(error) = result {
-            self.report(&scope, &error);
-        }
     }
 }
 
 /// Does something with the outcome of a call: at once, or, when the call gave a promise, once that is settled. A promise
-/// that is never settled drops `done` with the script.
+/// that is never settled drops `done` with the script, unless work on behalf of the call is stopped at a limit: `done` gets that.
 ///
 /// # Errors
 /// When a promise cannot be waited for.
@@ -73,11 +80,13 @@ pub fn when_done(value: JsValue, context: &mut Context, done: Done) -> JsResult<
         done(context, Ok(value));
         return Ok(());
     };
-    let done = Rc::new(Cell::new(Some(done)));
-    let on = |failed: bool, done: Rc<Cell<Option<Done>>>, context: &Context| -> JsFunction {
+    let call = Thread::current().and_then(|thread| thread.on_behalf().call);
+    let call = call.unwrap_or_default();
+    call.0.set(Some(done));
+    let on = |failed: bool, call: Rc<Call>, context: &Context| -> JsFunction {
         NativeFunction::from_copy_closure_with_captures(
-            move |_, args, done: &Native<Rc<Cell<Option<Done>>>>, context| {
-                if let Some(done) = done.take() {
+            move |_, args, call: &Native<Rc<Call>>, context| {
+                if let Some(done) = call.take() {
                     let value = args.get_or_undefined(0).clone();
                     let outcome = if failed {
                         Err(JsError::from_opaque(value))
@@ -88,12 +97,12 @@ pub fn when_done(value: JsValue, context: &mut Context, done: Done) -> JsResult<
                 }
                 Ok(JsValue::undefined())
             },
-            Native(done),
+            Native(call),
         )
         .to_js_function(context.realm())
     };
-    let fulfilled = on(false, Rc::clone(&done), context);
-    let rejected = on(true, done, context);
+    let fulfilled = on(false, Rc::clone(&call), context);
+    let rejected = on(true, call, context);
     promise.then(Some(fulfilled), Some(rejected), context)?;
     Ok(())
 }

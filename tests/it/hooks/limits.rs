@@ -112,6 +112,45 @@ async fn promises_without_end_are_stopped() {
     }
 }
 
+/// Where the script is stopped in what a promise has put off, its promise stays pending: the call must end all the same.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_call_that_is_stopped_after_an_await_ends_at_once() {
+    let app = app(r#"
+        async function awaited() { await null; for (;;) {} }
+        async function slept() { await new Promise((go) => setTimeout(go, 5)); for (;;) {} }
+        async function timer() { await new Promise(() => setTimeout(() => { for (;;) {} }, 5)) }
+        async function inner() { await (async () => { await null; for (;;) {} })() }
+        async function chain() { const go = () => Promise.resolve().then(go); await go() }
+        async function caught() { try { await null; for (;;) {} } catch { return 1 } finally { for (;;) {} } }
+        async function alone() { (async () => { await null; for (;;) {} })(); return 1 }
+        onRecordCreate(async (e) => { if (e.record.get("name") === "stop") { await null; for (;;) {} } e.next() }, "things");
+    "#)
+    .await;
+    for function in ["awaited", "slept", "timer", "inner", "chain", "caught"] {
+        let began = Instant::now();
+        let answer = call(&app, "bad", function).await;
+        let message = answer.expect(400)["message"].as_str().unwrap().to_owned();
+        assert!(message.contains("time limit"), "{function}: {message}");
+        assert!(began.elapsed() < 20 * LIMIT, "{function}");
+    }
+    let refused = app
+        .guest()
+        .try_create("things", json!({"name": "stop"}))
+        .await;
+    refused.expect(400);
+    assert_eq!(app.guest().count("things").await, 0);
+    works(&app).await;
+    // Nobody waits for this one; the error is noted nevertheless.
+    let errors = script(&app, "bad").await["errors"].as_i64().unwrap();
+    assert_eq!(call(&app, "bad", "alone").await.expect(200)["result"], 1);
+    until("the error", async || {
+        let bad = script(&app, "bad").await;
+        bad["errors"].as_i64() == Some(errors + 1)
+            && bad["last_error"].as_str().unwrap_or("").contains("time limit")
+    })
+    .await;
+}
+
 #[tokio::test]
 async fn a_handler_that_never_goes_on_writes_nothing() {
     let app = app("onRecordCreate((e) => { if (e.record.get('name') === 'stop') return; e.next() }, 'things')").await;
