@@ -4,6 +4,7 @@ use std::cell::Cell;
 use std::future::Future;
 use std::rc::Rc;
 
+use boa_engine::builtins::promise::PromiseState;
 use boa_engine::object::builtins::{JsFunction, JsPromise};
 use boa_engine::{Context, JsArgs, JsError, JsResult, JsValue, NativeFunction};
 
@@ -80,7 +81,10 @@ pub fn when_done(value: JsValue, context: &mut Context, done: Done) -> JsResult<
         done(context, Ok(value));
         return Ok(());
     };
-    let call = Thread::current().and_then(|thread| thread.on_behalf().call);
+    // What is settled already is only not told yet; no stop takes that back.
+    let pending = matches!(promise.state(), PromiseState::Pending);
+    let call = Thread::current().filter(|_| pending);
+    let call = call.and_then(|thread| thread.on_behalf().call);
     let call = call.unwrap_or_default();
     call.0.set(Some(done));
     let on = |failed: bool, call: Rc<Call>, context: &Context| -> JsFunction {
