@@ -1,6 +1,6 @@
 //! Scheduled jobs of scripts.
 
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use super::failure;
@@ -11,12 +11,12 @@ use crate::engine::crons::{Job, Work};
 /// The script time of one run.
 pub(super) const BUDGET: Duration = Duration::from_secs(30);
 
-/// Puts the scripts' jobs in place of those that they had before. `former` are the ids of these.
-pub(super) fn replace(
-    engine: &Engine,
-    former: &mut Vec<String>,
-    jobs: Vec<(String, String, Arc<Function>)>,
-) {
+/// The ids of the scripts' jobs. They outlive the script thread, as the jobs do.
+pub(super) type Known = Arc<Mutex<Vec<String>>>;
+
+/// Puts the scripts' jobs in place of those that they had before.
+pub(super) fn replace(engine: &Engine, known: &Known, jobs: Vec<(String, String, Arc<Function>)>) {
+    let mut former = known.lock().unwrap_or_else(PoisonError::into_inner);
     let crons = engine.crons();
     former.retain(|id| {
         let stays = jobs.iter().any(|(kept, ..)| kept == id);

@@ -61,7 +61,7 @@ mod world;
 mod writes;
 mod zone;
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -94,7 +94,7 @@ pub struct HookOptions {
     pub migrations_dir: PathBuf,
     /// The script time of one handler call.
     pub budget: Duration,
-    /// By how much the process may grow during one call, in bytes.
+    /// How many bytes one call may take and not give back.
     pub growth_bytes_max: u64,
     /// Scripts may use files, the environment and commands.
     pub allow_os: bool,
@@ -131,6 +131,7 @@ struct Options {
     live: Live,
     apis: Apis,
     storage: Storage,
+    crons: crons::Known,
 }
 
 /// A handle to the scripts of a server.
@@ -178,10 +179,15 @@ impl Scripts {
                 live: parts.live.clone(),
                 apis: Apis::new(&parts.apis),
                 storage: Storage::default(),
+                crons: crons::Known::default(),
             };
             Arc::new(move |turn: &mut Turn<'_>| {
                 World::set_up(turn, engine.clone(), options.clone(), published.clone());
             })
+        };
+        let lost = {
+            let catalog = catalog.clone();
+            Arc::new(move |file: &Path| catalog.lost(file))
         };
         let host = Host::start(
             HostOptions {
@@ -190,6 +196,7 @@ impl Scripts {
                 ..HostOptions::default()
             },
             setup,
+            lost,
         )?;
         Ok(Self {
             inner: Arc::new(Inner {

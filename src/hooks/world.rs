@@ -12,7 +12,7 @@ use boa_engine::object::builtins::JsFunction;
 use boa_engine::property::Attribute;
 use boa_engine::{Context, JsNativeError, JsObject, JsResult, JsString, JsValue, js_string};
 
-use super::catalog::{Plan, Source};
+use super::catalog::{GIVEN_UP, Plan, Resumed, Source};
 use super::files::{ScriptFile, Text};
 use super::globals::Shared;
 use super::globals::cron::Ticker;
@@ -130,8 +130,6 @@ pub(super) struct World {
     updating: Cell<bool>,
     /// Scopes of code from the console, by number.
     consoles: RefCell<HashMap<u64, Rc<Scope>>>,
-    /// The ids of the scripts' scheduled jobs.
-    crons: RefCell<Vec<String>>,
     /// What the migration that runs has given to `migrate`.
     pub(super) migration: RefCell<Functions>,
 }
@@ -218,24 +216,23 @@ impl World {
             former: RefCell::default(),
             updating: Cell::new(false),
             consoles: RefCell::default(),
-            crons: RefCell::default(),
             migration: RefCell::default(),
         });
         turn.thread.set_data(Rc::clone(&world) as Rc<dyn Any>);
         // After the loss of a thread: what ran on it.
-        let (load, stuck) = world.options.catalog.resume();
-        if let Some(script) = &stuck {
-            script.state(|state| state.running = false);
+        let Resumed { load, out } = world.options.catalog.resume();
+        for (script, _) in &out {
+            script.state(|state| *state = ScriptState::default());
         }
-        if !load.is_empty() {
+        if !load.is_empty() || !out.is_empty() {
             let plan = Plan {
                 load,
                 ..Plan::default()
             };
             world.update(turn, &plan);
         }
-        if let Some(script) = stuck {
-            script.failed("a script cannot be loaded", "it did not end");
+        for (script, why) in out {
+            script.failed("a script cannot be loaded", why);
         }
     }
 
@@ -584,7 +581,7 @@ impl World {
             });
         }
         registry.routes.seal();
-        crons::replace(&self.engine, &mut self.crons.borrow_mut(), jobs);
+        crons::replace(&self.engine, &self.options.crons, jobs);
         self.options.topics.follow(registry.topics.keys());
         self.published.publish(registry);
     }
@@ -749,6 +746,9 @@ fn furnish_module(_: &Rc<Thread>, scope: &Rc<Scope>, context: &mut Context) -> J
     let world = world()?;
     let path = scope.path();
     world.options.catalog.loaded_module(path);
+    if world.options.catalog.is_given_up(path) {
+        return Err(JsNativeError::error().with_message(GIVEN_UP).into());
+    }
     let script = Arc::new(ScriptFile::module(path).into_script());
     scope.set_data(Unit::new(script, !world.updating.get()));
     world.furnish(context)

@@ -14,7 +14,7 @@
 use std::any::Any;
 use std::cell::{Cell, RefCell};
 use std::collections::VecDeque;
-use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use std::pin::pin;
 use std::rc::Rc;
 use std::sync::Arc;
@@ -58,6 +58,8 @@ pub struct Current {
 pub struct Thread {
     host: Host,
     epoch: u64,
+    /// The interpreter broke down, and the thread was replaced for it.
+    panicked: Cell<bool>,
     depth: Cell<usize>,
     /// For how long scripts have waited for the host, all in all.
     waited: Cell<Duration>,
@@ -130,6 +132,7 @@ impl Thread {
             fired_later: Cell::new(None),
             host: host.clone(),
             epoch,
+            panicked: Cell::new(false),
             depth: Cell::new(0),
             waited: Cell::default(),
             current: RefCell::default(),
@@ -148,16 +151,28 @@ impl Thread {
                 None => runtime.block_on(host.inner.bell.wait()),
             }
         }
+        let panicked = thread.panicked.get();
         // The collector's heap belongs to the thread: what scripts left must go before it.
-        *thread.data.borrow_mut() = None;
-        *thread.current.borrow_mut() = Current::default();
-        thread.timers.clear();
-        thread.executor.clear();
-        thread.pending.clear();
-        thread.rejections.clear();
-        CURRENT.with(|current| *current.borrow_mut() = None);
-        drop(thread);
-        boa_gc::force_collect();
+        let ended = catch_unwind(AssertUnwindSafe(|| {
+            *thread.data.borrow_mut() = None;
+            *thread.current.borrow_mut() = Current::default();
+            thread.timers.clear();
+            thread.executor.clear();
+            thread.pending.clear();
+            thread.rejections.clear();
+            CURRENT.with(|current| *current.borrow_mut() = None);
+            drop(thread);
+            boa_gc::force_collect();
+        }));
+        if ended.is_err() {
+            // After a panic in the interpreter its heap may be past clearing up. It is kept, then, with its thread.
+            loop {
+                std::thread::park();
+            }
+        }
+        if !panicked && host.epoch() != u64::MAX {
+            host.left_behind_ended();
+        }
     }
 
     /// The handle that other threads use.
@@ -287,17 +302,22 @@ impl Thread {
             job(&mut turn);
             turn.drain();
         }));
-        if ran.is_err() {
-            // Nobody knows what state the interpreter is in: nothing of it is touched any more, as with a thread that
-            // got stuck, and another one takes over.
-            self.host.replace(self.epoch, Replaced::Panicked);
-            loop {
-                std::thread::park();
+        let depth = self.depth.get() - 1;
+        self.depth.set(depth);
+        let panicked = self.current.replace(current);
+        self.executor.replace(below);
+        if let Err(panic) = ran {
+            // Nobody knows what state the interpreter is in: no script runs on this thread any more, and another one
+            // takes over. What waits below ends with it.
+            let scope = panicked.scope.as_ref();
+            let file = scope.map(|scope| scope.path());
+            if self.host.replace(self.epoch, Replaced::Panicked, file) {
+                self.panicked.set(true);
+            }
+            if depth > 0 {
+                resume_unwind(panic);
             }
         }
-        self.depth.set(self.depth.get() - 1);
-        *self.current.borrow_mut() = current;
-        self.executor.replace(below);
     }
 
     /// Whether a thread with this stack of calls takes another.

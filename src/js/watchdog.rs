@@ -27,6 +27,7 @@
 use std::fmt;
 use std::fs::File;
 use std::marker::PhantomData;
+use std::path::Path;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 use std::thread::{self, Thread};
@@ -87,11 +88,13 @@ pub struct Ran<R> {
 }
 
 /// A thread that has not come back although its script was stopped.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone)]
 pub struct Stuck {
     /// The number given to [`Watchdog::watch`].
     pub thread: u64,
     pub fired: Fired,
+    /// The file whose code was called, where [`ThreadWatch::run_file`] was told.
+    pub file: Option<Arc<Path>>,
 }
 
 /// The watching thread, for any number of script threads. It ends when this is dropped.
@@ -176,6 +179,7 @@ struct Call {
     bytes_before: Option<u64>,
     fired: Option<Fired>,
     stuck: bool,
+    file: Option<Arc<Path>>,
 }
 
 #[derive(Clone, Copy)]
@@ -229,10 +233,21 @@ impl ThreadWatch {
         budget: Duration,
         work: impl FnOnce(&mut Context) -> R,
     ) -> Ran<R> {
+        self.run_file(context, None, budget, work)
+    }
+
+    /// [`Self::run`] for code of a file, which is named should the thread get stuck in it.
+    pub fn run_file<R>(
+        &self,
+        context: &mut Context,
+        file: Option<Arc<Path>>,
+        budget: Duration,
+        work: impl FnOnce(&mut Context) -> R,
+    ) -> Ran<R> {
         let before = context.runtime_limits();
         context.set_runtime_limits(base_limits());
         let pointer = LimitsPointer(std::ptr::from_mut(context.runtime_limits_mut()));
-        let mut registered = Registered::new(self, pointer, budget);
+        let mut registered = Registered::new(self, pointer, file, budget);
         let value = work(context);
         let (fired, stuck) = registered.withdraw();
         context.set_runtime_limits(before);
@@ -293,7 +308,12 @@ struct Registered<'a> {
 }
 
 impl<'a> Registered<'a> {
-    fn new(watch: &'a ThreadWatch, limits: LimitsPointer, budget: Duration) -> Self {
+    fn new(
+        watch: &'a ThreadWatch,
+        limits: LimitsPointer,
+        file: Option<Arc<Path>>,
+        budget: Duration,
+    ) -> Self {
         let now = Instant::now();
         let mut calls = lock(&watch.watched.calls);
         if let Some(outer) = calls.last_mut() {
@@ -307,6 +327,7 @@ impl<'a> Registered<'a> {
             bytes_before: None,
             fired: None,
             stuck: false,
+            file,
         });
         drop(calls);
         if watch.shared.asleep.load(Ordering::SeqCst) {
@@ -379,11 +400,15 @@ fn look(shared: &Shared, memory: Option<&Memory>, on_stuck: &dyn Fn(Stuck)) -> b
             if bytes.is_none() {
                 bytes = memory.and_then(Memory::resident_bytes);
             }
-            judge(call, since.elapsed(), bytes, shared.growth_bytes_max)
+            let stuck = judge(call, since.elapsed(), bytes, shared.growth_bytes_max);
+            stuck.map(|fired| Stuck {
+                thread: watched.number,
+                fired,
+                file: call.file.clone(),
+            })
         };
-        if let Some(fired) = stuck {
-            let thread = watched.number;
-            on_stuck(Stuck { thread, fired });
+        if let Some(stuck) = stuck {
+            on_stuck(stuck);
         }
     }
     busy

@@ -146,7 +146,10 @@ async fn a_call_that_is_stopped_after_an_await_ends_at_once() {
     until("the error", async || {
         let bad = script(&app, "bad").await;
         bad["errors"].as_i64() == Some(errors + 1)
-            && bad["last_error"].as_str().unwrap_or("").contains("time limit")
+            && bad["last_error"]
+                .as_str()
+                .unwrap_or("")
+                .contains("time limit")
     })
     .await;
 }
@@ -237,6 +240,33 @@ async fn a_script_that_hangs_while_it_is_loaded_is_left_out() {
         answer.status == 200 && answer.json()["result"] == 3
     })
     .await;
+}
+
+/// However often a script gets stuck, the others go on; in the end it is left out until its file changes.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_script_that_gets_stuck_again_and_again_is_given_up_until_it_changes() {
+    let app = app(r#"
+        function hang() { return /^(a+)+$/.test("a".repeat(60) + "b") }
+        routerAdd("GET", "/bad", (e) => e.string(200, "bad"));
+    "#)
+    .await;
+    for _ in 0..3 {
+        call(&app, "bad", "hang").await.expect(400);
+        works(&app).await;
+    }
+    let bad = script(&app, "bad").await;
+    assert_eq!(bad["is_running"], false, "{bad}");
+    let error = bad["last_error"].as_str().unwrap_or("");
+    assert!(error.contains("given up"), "{error}");
+    app.guest().get("/bad").await.expect(404);
+    call(&app, "bad", "hang").await.expect(400);
+    works(&app).await;
+    app.write("pb_hooks/bad.js", "function version() { return 2 }");
+    until("the mended version", async || {
+        call(&app, "bad", "version").await.status == 200
+    })
+    .await;
+    assert_eq!(script(&app, "bad").await["last_error"], json!(null));
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
