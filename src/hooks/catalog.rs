@@ -6,8 +6,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use super::files::{Digest, Found, Text, digest, read};
-use super::registry::Script;
+use super::files::{Digest, Found, ScriptFile, Text, digest, read};
+use super::registry::{Script, ScriptState};
 
 /// How many script threads one version of a file may be the end of. After that it is not loaded any more by itself.
 const LOSSES_MAX: u32 = 3;
@@ -91,6 +91,8 @@ struct State {
     modules: BTreeMap<PathBuf, Digest>,
     /// Files that were loaded as modules though no text names them.
     loaded: BTreeSet<PathBuf>,
+    /// What the status shows of modules that somebody required.
+    required: BTreeMap<PathBuf, Arc<Script>>,
     /// What is being loaded, and from which content.
     loading: Option<(String, Digest)>,
     /// Losses by calls into modules.
@@ -202,6 +204,35 @@ impl Catalog {
             state.modules.insert(path.to_owned(), content);
             state.loaded.insert(path.to_owned());
         }
+    }
+
+    /// The module in a file, as the status shows it.
+    pub(super) fn module(&self, path: &Path) -> Arc<Script> {
+        let mut state = self.lock();
+        let known = state.required.entry(path.to_owned());
+        Arc::clone(known.or_insert_with(|| Arc::new(ScriptFile::module(path).into_script())))
+    }
+
+    /// The modules that somebody required, by path.
+    pub(super) fn required(&self) -> Vec<Arc<Script>> {
+        self.lock().required.values().cloned().collect()
+    }
+
+    /// Notes which modules run. Of others the status tells while their file is there.
+    pub(super) fn modules_run(&self, running: &[PathBuf]) {
+        self.lock().required.retain(|path, module| {
+            let runs = running.contains(path);
+            module.state(|state| {
+                if !runs {
+                    let last_error = state.last_error.take();
+                    *state = ScriptState {
+                        last_error,
+                        ..ScriptState::default()
+                    };
+                }
+            });
+            runs || path.exists()
+        });
     }
 
     /// Files that were loaded as modules though no text names them.

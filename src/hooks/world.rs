@@ -13,7 +13,7 @@ use boa_engine::property::Attribute;
 use boa_engine::{Context, JsNativeError, JsObject, JsResult, JsString, JsValue, js_string};
 
 use super::catalog::{GIVEN_UP, Plan, Resumed, Source};
-use super::files::{ScriptFile, Text};
+use super::files::Text;
 use super::globals::Shared;
 use super::globals::cron::Ticker;
 use super::migrations::Functions;
@@ -199,6 +199,7 @@ impl World {
             allowed: vec![options.hooks.migrations_dir.clone()],
             furnish: Rc::new(furnish_module),
             reporter: Rc::new(report),
+            attempted: Rc::new(attempted),
             maps: maps.clone(),
         });
         let world = Rc::new(Self {
@@ -357,6 +358,7 @@ impl World {
             self.former.borrow_mut().push(before);
         }
         self.end_modules(&turn.thread);
+        catalog.modules_run(&modules.paths());
         turn.thread.sweep_timers();
         for (path, error) in module_errors {
             self.blame_users_of(&path, &error);
@@ -394,10 +396,10 @@ impl World {
             modules.kill_unless_in(&before);
             changed.retain(|path| !failed.iter().any(|(one, _)| one == path));
             for (path, error) in failed {
-                tracing::error!(
+                tracing::warn!(
                     target: SCRIPT_TARGET,
                     { module.path = %path.display() },
-                    "a module cannot be loaded, the version before it stays: {error}"
+                    "the version of the module before this one stays"
                 );
                 errors.push((path, error));
             }
@@ -749,9 +751,26 @@ fn furnish_module(_: &Rc<Thread>, scope: &Rc<Scope>, context: &mut Context) -> J
     if world.options.catalog.is_given_up(path) {
         return Err(JsNativeError::error().with_message(GIVEN_UP).into());
     }
-    let script = Arc::new(ScriptFile::module(path).into_script());
-    scope.set_data(Unit::new(script, !world.updating.get()));
+    let module = world.options.catalog.module(path);
+    scope.set_data(Unit::new(module, !world.updating.get()));
     world.furnish(context)
+}
+
+/// Shows in the status what came of loading a module.
+fn attempted(path: &Path, result: Result<(), ScriptError>) {
+    let Ok(world) = world() else { return };
+    let module = world.options.catalog.module(path);
+    match result {
+        Ok(()) => {
+            let now = world.engine.now();
+            module.state(|state| {
+                state.running = true;
+                state.loaded_at = Some(now);
+                state.last_error = None;
+            });
+        }
+        Err(error) => module.failed("a module cannot be loaded", &world.plain(&error)),
+    }
 }
 
 /// What a scope runs for: its script or module.
