@@ -35,6 +35,7 @@ use std::time::{Duration, Instant};
 use boa_engine::Context;
 use boa_engine::vm::RuntimeLimits;
 
+use super::os_thread::Guard;
 use crate::base::meter::Meter;
 
 /// How often running scripts are looked at.
@@ -144,6 +145,7 @@ impl Watchdog {
         let watched = Arc::new(Watched {
             number: thread,
             meter: Meter::of_this_thread(),
+            guard: Guard::this_thread(),
             calls: Mutex::default(),
         });
         lock(&self.shared.threads).push(Arc::downgrade(&watched));
@@ -167,6 +169,7 @@ impl Drop for Watchdog {
 struct Watched {
     number: u64,
     meter: &'static Meter,
+    guard: &'static Guard,
     calls: Mutex<Vec<Call>>,
 }
 
@@ -251,7 +254,9 @@ impl ThreadWatch {
         context.set_runtime_limits(base_limits());
         let pointer = LimitsPointer(std::ptr::from_mut(context.runtime_limits_mut()));
         let mut registered = Registered::new(self, pointer, file, budget);
+        let outer = self.watched.guard.enter();
         let value = work(context);
+        self.watched.guard.leave(outer);
         let (fired, stuck) = registered.withdraw();
         context.set_runtime_limits(before);
         Ran {
@@ -269,7 +274,11 @@ impl ThreadWatch {
             call.hold(Instant::now());
             call.pauses += 1;
         }
-        Pause { watch: self, depth }
+        Pause {
+            watch: self,
+            depth,
+            guard: self.watched.guard.wait(),
+        }
     }
 
     /// Whether the innermost call was stopped. Scripts do not go on then, and hosts should not go on for them.
@@ -284,10 +293,12 @@ pub struct Pause<'a> {
     watch: &'a ThreadWatch,
     /// How many calls there were, so that a guard that outlives its call does nothing.
     depth: usize,
+    guard: usize,
 }
 
 impl Drop for Pause<'_> {
     fn drop(&mut self) {
+        self.watch.watched.guard.leave(self.guard);
         let mut calls = lock(&self.watch.watched.calls);
         let innermost = calls.len() == self.depth;
         let Some(call) = self
@@ -404,7 +415,12 @@ fn look(shared: &Shared, on_stuck: &dyn Fn(Stuck)) -> bool {
             let taken = watched.meter.bytes().saturating_sub(call.bytes_before);
             let too_much = shared.growth_bytes_max > 0
                 && u64::try_from(taken).is_ok_and(|taken| taken > shared.growth_bytes_max);
-            let stuck = judge(call, since.elapsed(), too_much);
+            let stuck = if watched.guard.is_hit() && !call.stuck {
+                call.stuck = true;
+                Some(Fired::MemoryLimit)
+            } else {
+                judge(call, since.elapsed(), too_much)
+            };
             stuck.map(|fired| Stuck {
                 thread: watched.number,
                 fired,
@@ -412,6 +428,7 @@ fn look(shared: &Shared, on_stuck: &dyn Fn(Stuck)) -> bool {
             })
         };
         if let Some(stuck) = stuck {
+            watched.guard.demote();
             on_stuck(stuck);
         }
     }
