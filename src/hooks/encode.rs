@@ -8,6 +8,7 @@ use boa_engine::{
 };
 use serde_json::{Map, Number, Value as Json};
 
+use super::allowance::Allowance;
 use super::globals::bytes;
 
 /// How deep values nest.
@@ -17,12 +18,19 @@ const DEPTH_MAX: usize = 100;
 /// texts as Go writes them, bytes are Base64, maps and sets are lists, and what is undefined is null.
 ///
 /// # Errors
-/// What the script's code throws; a type error for what nests too deeply or refers to itself.
+/// What the script's code throws; a type error for what nests too deeply or refers to itself, a range error for what is
+/// too large.
 pub(super) fn to_json(value: &JsValue, context: &mut Context) -> JsResult<Json> {
-    read(value, 0, context)
+    read(value, 0, &mut Allowance::default(), context)
 }
 
-fn read(value: &JsValue, depth: usize, context: &mut Context) -> JsResult<Json> {
+fn read(
+    value: &JsValue,
+    depth: usize,
+    left: &mut Allowance,
+    context: &mut Context,
+) -> JsResult<Json> {
+    left.value()?;
     Ok(match value.variant() {
         JsVariant::Undefined | JsVariant::Null | JsVariant::Symbol(_) => Json::Null,
         JsVariant::Boolean(flag) => Json::Bool(flag),
@@ -33,12 +41,17 @@ fn read(value: &JsValue, depth: usize, context: &mut Context) -> JsResult<Json> 
             text.parse::<Number>()
                 .map_or(Json::String(text), Json::Number)
         }
-        JsVariant::String(text) => Json::String(text.to_std_string_lossy()),
-        JsVariant::Object(object) => return read_object(&object, depth, context),
+        JsVariant::String(text) => Json::String(left.text(&text)?),
+        JsVariant::Object(object) => return read_object(&object, depth, left, context),
     })
 }
 
-fn read_object(object: &JsObject, depth: usize, context: &mut Context) -> JsResult<Json> {
+fn read_object(
+    object: &JsObject,
+    depth: usize,
+    left: &mut Allowance,
+    context: &mut Context,
+) -> JsResult<Json> {
     if depth >= DEPTH_MAX {
         return Err(JsNativeError::typ()
             .with_message("the value nests too deeply, or refers to itself")
@@ -57,15 +70,16 @@ fn read_object(object: &JsObject, depth: usize, context: &mut Context) -> JsResu
             .get(js_string!("length"), context)?
             .to_length(context)?;
         let mut items = Vec::new();
-        for index in 0..length {
+        for index in 0..left.length(length)? {
             let item = object.get(index, context)?;
-            items.push(read(&item, depth, context)?);
+            items.push(read(&item, depth, left, context)?);
         }
         return Ok(Json::Array(items));
     }
     if JsUint8Array::from_object(object.clone()).is_ok() {
         let value = object.clone().into();
         let bytes = bytes::of_js(&value, context)?.unwrap_or_default();
+        left.bytes(bytes.len())?;
         return Ok(Json::String(STANDARD.encode(&bytes)));
     }
     let method = object.get(js_string!("toJSON"), context)?;
@@ -75,7 +89,7 @@ fn read_object(object: &JsObject, depth: usize, context: &mut Context) -> JsResu
             .as_object()
             .is_some_and(|value| JsObject::equals(&value, object));
         if !itself {
-            return read(&value, depth, context);
+            return read(&value, depth, left, context);
         }
     }
     let entries = if JsMap::from_object(object.clone()).is_ok() {
@@ -100,10 +114,10 @@ fn read_object(object: &JsObject, depth: usize, context: &mut Context) -> JsResu
         let list = from.as_callable().map_or(Ok(JsValue::null()), |from| {
             from.call(&JsValue::undefined(), &[entries], context)
         })?;
-        return read(&list, depth, context);
+        return read(&list, depth, left, context);
     }
     let mut members = Map::new();
-    for key in object.own_property_keys(context)? {
+    for key in left.keys(object, context)? {
         let boa_engine::property::PropertyKey::Symbol(_) = key else {
             let enumerable = object
                 .borrow()
@@ -112,7 +126,7 @@ fn read_object(object: &JsObject, depth: usize, context: &mut Context) -> JsResu
                 .is_none_or(|property| property.expect_enumerable());
             if enumerable {
                 let value = object.get(key.clone(), context)?;
-                members.insert(key.to_string(), read(&value, depth, context)?);
+                members.insert(key.to_string(), read(&value, depth, left, context)?);
             }
             continue;
         };

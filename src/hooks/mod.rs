@@ -18,6 +18,7 @@
 //! | `registry` | what scripts have registered, as the rest of the server sees it |
 //! | `call`, `session`, `event` | calls of script functions and what they ask for meanwhile |
 //! | `operate` | how script functions use the engine |
+//! | `allowance`, `values`, `encode` | values of scripts as the host's, up to a size |
 //! | `writes` | scripts in the write chains of records and collections |
 //! | `router` | routes of scripts |
 //! | `migrations`, `automigrate` | scripts that change the database once; writing them |
@@ -28,6 +29,7 @@
 //! Invariants: a failing script harms only itself; an event is handled by one version of a script; a script waits for the
 //! engine, never the engine for a script beyond its limit.
 
+mod allowance;
 mod automigrate;
 mod call;
 mod catalog;

@@ -242,6 +242,67 @@ async fn a_script_that_hangs_while_it_is_loaded_is_left_out() {
     .await;
 }
 
+/// A value of a few objects may be a hundred million once it is written out, and a list may say that it is that long.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn values_that_are_too_large_do_not_reach_the_host() {
+    let app = app(r#"
+        const wide = () => { let a = [1]; for (let i = 0; i < 60; i++) a = [a, a]; return a };
+        const keys = () => { let a = {}; for (let i = 0; i < 60; i++) a = {a, b: a}; return a };
+        const long = () => new Array(4e9);
+        const huge = () => { const text = "x".repeat(16 << 20); return [text, text, text, text, text] };
+        const views = () => new Float64Array(4 << 20);
+        const makers = { wide, keys, long, huge, views };
+        const uses = {
+            given: (value) => value,
+            stored: (value) => storage.set("k", value),
+            published: (value) => pubsub.publish("t", value),
+            packed: (value) => utils.msgpackEncode(value),
+            created: (value) => db.create("things", {name: "a", count: value}),
+            record: (value) => new Record($app.findCollectionByNameOrId("things"), {name: value}),
+            set: (value) => new Record($app.findCollectionByNameOrId("things")).set("name", value),
+            error: (value) => { throw new BadRequestError("no", value) },
+            queried: (value) => db.query("SELECT ?", value),
+            posted: (value) => http.post("http://127.0.0.1:1/", value),
+        };
+        function large(maker, use) {
+            try {
+                const answer = uses[use](makers[maker]());
+                return answer && answer.error ? "refused" : "taken";
+            } catch (error) { return String(error) }
+        }
+        for (const maker of Object.keys(makers)) {
+            routerAdd("GET", "/large/" + maker, (e) => e.json(200, makers[maker]()));
+        }
+    "#)
+    .await;
+    let began = Instant::now();
+    for maker in ["wide", "keys", "long", "huge", "views"] {
+        for use_of in [
+            "given",
+            "stored",
+            "published",
+            "packed",
+            "created",
+            "record",
+            "set",
+            "error",
+            "queried",
+            "posted",
+        ] {
+            let body = json!({"script_id": "bad", "function": "large", "args": [maker, use_of]});
+            let answer = app.superuser().post("/api/scripts/function", body).await;
+            assert!(answer.status < 500, "{maker} {use_of}: {answer:?}");
+        }
+        let answer = app.guest().get(&format!("/large/{maker}")).await;
+        assert!(answer.status < 500, "{maker}: {answer:?}");
+        works(&app).await;
+    }
+    assert!(began.elapsed() < Duration::from_secs(120));
+    // No thread was lost over it.
+    let thing = app.guest().create("things", json!({"name": "a"})).await;
+    assert_eq!(thing["count"], 6, "the module has kept its state");
+}
+
 /// However often a script gets stuck, the others go on; in the end it is left out until its file changes.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_script_that_gets_stuck_again_and_again_is_given_up_until_it_changes() {

@@ -152,7 +152,7 @@ async fn statements_of_app_db_stay_inside_their_transaction() {
 #[tokio::test]
 async fn a_statement_that_changes_an_account_ends_its_sessions() {
     let app = app().await;
-    let ann = app.user("ann").await;
+    let ann = app.user("ann");
     ann.post("/api/collections/users/auth-refresh", json!({}))
         .await
         .expect(200);
