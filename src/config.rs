@@ -55,6 +55,9 @@ struct RawGlobal {
         value_name = "HOSTS"
     )]
     http_allow_private: Vec<String>,
+    /// The application modules: all, none, or a list of names. Default: all, in a directory of PocketBase's none.
+    #[arg(long, global = true, env = "ROTUNDA_MODULES", value_name = "NAMES")]
+    modules: Option<String>,
     #[command(flatten)]
     hooks: RawHooks,
     /// Folder that is served at `/`; default: `pb_public` beside the data directory.
@@ -268,6 +271,9 @@ pub struct Config {
     /// Event streams that may be open, in all and of one client.
     pub streams_max: usize,
     pub streams_per_client_max: usize,
+    /// The application modules as they are asked for: `all`, `none` or names. Without a word it depends on who made the
+    /// directory.
+    pub modules: Option<String>,
     pub hooks: HooksConfig,
 }
 
@@ -329,6 +335,7 @@ impl Config {
         let dir = dir.into();
         Self {
             public_dir: beside(&dir, "pb_public"),
+            modules: None,
             hooks: HooksConfig::beside(&dir),
             dir,
             query_timeout: Duration::from_secs(30),
@@ -362,6 +369,7 @@ pub fn parse(
     config.index_fallback = global.index_fallback;
     config.dev = global.dev;
     config.http_allow_private = global.http_allow_private;
+    config.modules = global.modules;
     config.hooks.apply(global.hooks);
     if let Some(public_dir) = global.public_dir {
         config.public_dir = public_dir;

@@ -127,6 +127,12 @@ pub trait RecordHook: Send + Sync {
         true
     }
 
+    /// Whether the handler must see this collection's records before they are checked, since it completes them or hears of
+    /// those that are refused. Records are then checked inside the transaction alone, behind the handler.
+    fn completes(&self, _collection: &Collection) -> bool {
+        false
+    }
+
     /// Whether the handler wants [`RecordHook::after_success`] or [`RecordHook::failed`] for this collection's writes.
     fn follows(&self, _collection: &Collection) -> bool {
         false
@@ -236,6 +242,14 @@ impl Hooks {
             handler.wants(collection) && !handler.is_settable(collection, field)
         };
         !self.handlers.iter().any(refuses)
+    }
+
+    /// Whether a handler must see the records of a collection before they are checked.
+    pub(super) fn complete(&self, collection: &Collection) -> bool {
+        let completes = |handler: &Arc<dyn RecordHook>| {
+            handler.wants(collection) && handler.completes(collection)
+        };
+        self.handlers.iter().any(completes)
     }
 
     /// The handlers among `handlers` that follow a collection's writes.

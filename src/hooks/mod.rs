@@ -79,8 +79,8 @@ use self::globals::storage::Storage;
 use self::registry::Published;
 use self::topics::Topics;
 use self::world::{Updated, World};
-use crate::engine::Engine;
 use crate::engine::events::{EventKind, Handler, Interceptor};
+use crate::engine::{Engine, ScriptApi};
 use crate::js::host::{Host, HostOptions};
 use crate::js::lane::Route;
 use crate::js::thread::Turn;
@@ -121,7 +121,6 @@ pub struct HookParts {
     pub apis: Vec<Arc<dyn ScriptApi>>,
 }
 
-pub use globals::modules::{ApiFunction, ScriptApi};
 pub use routes::{configure, description};
 
 /// What the script thread needs beside the engine.

@@ -8,7 +8,6 @@ use serde_json::{Map, Value as Json, json};
 
 use super::channel::Envelope;
 use super::collections::{NOTIFICATIONS, is_ours};
-use super::topics::limit;
 use super::{Error, Live, Publication};
 use crate::base::json as text;
 use crate::engine::hooks::RecordHook;
@@ -149,7 +148,7 @@ pub(super) async fn list_notifications(
     caller: Caller,
     request: HttpRequest,
 ) -> Result<HttpResponse, ApiError> {
-    limit(&live, &limits, &caller, &request)?;
+    limits.check_path(live.engine(), &caller, &request)?;
     caller.require_auth()?;
     let query = Query::of(&request);
     let paging = Paging::of(&query)?;
@@ -212,7 +211,7 @@ pub(super) async fn read_notifications(
     request: HttpRequest,
     payload: Payload,
 ) -> Result<HttpResponse, ApiError> {
-    limit(&live, &limits, &caller, &request)?;
+    limits.check_path(live.engine(), &caller, &request)?;
     caller.require_auth()?;
     let limit = BodyLimit::of(&request);
     let body = body::read(&request, &mut payload.into_inner(), limit).await?;

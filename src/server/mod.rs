@@ -14,6 +14,7 @@ use actix_web::dev::ServerHandle;
 use actix_web::web::Data;
 use actix_web::{App, HttpServer};
 use anyhow::Context as _;
+use serde_json::Value as Json;
 use tokio_util::sync::CancellationToken;
 
 use self::activity::RequestLog;
@@ -29,6 +30,7 @@ use crate::hooks::{Gate, HookOptions, HookParts, Scripts};
 use crate::http::middleware::{Cors, Edge, EdgeOptions};
 use crate::http::rate::RateLimits;
 use crate::live::{Live, LiveOptions, StreamLimits};
+use crate::modules::{self, Modules, Selection};
 use crate::outbound;
 use crate::store::{Store, StoreOptions, migrations};
 
@@ -137,7 +139,8 @@ pub async fn start(config: &Config, listener: TcpListener) -> anyhow::Result<Run
     engine.register_hook(Arc::new(Dispatcher::start(engine.clone(), clients.clone())));
     let live = open_live(config, &engine);
     let stop = CancellationToken::new();
-    let scripts = open_scripts(config, &engine, &live, stop.clone()).await?;
+    let modules = open_modules(config, &engine, &live).await?;
+    let scripts = open_scripts(config, &engine, &live, &modules, stop.clone()).await?;
     scripts.migrate_up().await?;
     scripts.load().await;
     let shared = routes::Shared {
@@ -145,7 +148,8 @@ pub async fn start(config: &Config, listener: TcpListener) -> anyhow::Result<Run
         clients: Data::new(clients.clone()),
         live: Data::new(live.clone()),
         scripts: Data::new(scripts.clone()),
-        documents: Data::new(documents()),
+        documents: Data::new(documents(modules.descriptions())),
+        modules: modules.clone(),
         limits: Data::new(RateLimits::default()),
         thumbs: Data::new(Thumbs::new(engine.files().clone())),
         public: routes::Public::of(config),
@@ -220,13 +224,42 @@ pub fn open_live(config: &Config, engine: &Engine) -> Live {
     Live::start(engine, live_options(config))
 }
 
-/// The descriptions of the rooms beside the API.
+/// The descriptions of the rooms beside the API, and those of modules.
+fn documents(modules: Vec<Json>) -> Documents {
+    let rooms = [crate::live::description(), crate::hooks::description()];
+    Documents(rooms.into_iter().chain(modules).collect())
+}
+
+/// The descriptions of all that a server can offer.
 #[must_use]
-pub fn documents() -> Documents {
-    Documents(vec![
-        crate::live::description(),
-        crate::hooks::description(),
-    ])
+pub fn all_documents() -> Documents {
+    documents(modules::descriptions())
+}
+
+/// Starts the application modules: those that are asked for, or all in a directory that was made here.
+///
+/// # Errors
+/// When there is no such module, or one that it needs is not asked for.
+pub async fn open_modules(
+    config: &Config,
+    engine: &Engine,
+    live: &Live,
+) -> anyhow::Result<Modules> {
+    let selection = match &config.modules {
+        Some(names) => {
+            let selection = Selection::parse(names);
+            selection.map_err(|why| anyhow::anyhow!("--modules: {why}"))?
+        }
+        None if migrations::was_made_by_pocketbase(&mut *engine.store().read().await?).await? => {
+            tracing::info!(
+                "this directory was made by PocketBase: the application modules are off; --modules=all turns them on"
+            );
+            Selection::default()
+        }
+        None => Selection::all(),
+    };
+    let started = Modules::start(engine, live, &selection).await;
+    started.context("the modules cannot be started")
 }
 
 /// Starts the script thread of an engine; no script runs yet.
@@ -237,6 +270,7 @@ pub async fn open_scripts(
     config: &Config,
     engine: &Engine,
     live: &Live,
+    modules: &Modules,
     stop: CancellationToken,
 ) -> anyhow::Result<Scripts> {
     let mut conn = engine.store().read().await?;
@@ -259,7 +293,7 @@ pub async fn open_scripts(
     let parts = HookParts {
         engine: engine.clone(),
         live: live.clone(),
-        apis: Vec::new(),
+        apis: modules.script_apis(),
     };
     Scripts::open(parts, options, stop).context("no thread for hook scripts")
 }

@@ -167,6 +167,15 @@ impl Engine {
         Ok(())
     }
 
+    /// Saves numbers that the server keeps in a record, such as how often it is liked: with hooks and events, without
+    /// validation, and the dates that follow an update stay, for nobody has edited it.
+    ///
+    /// # Errors
+    /// What a hook refused.
+    pub async fn save_counters(&self, tx: &mut Tx, record: Record) -> Result<Record, Error> {
+        self.run(tx, Op::Update, record, None, false).await
+    }
+
     /// Deletes a record with what cascades from it, without access rules.
     ///
     /// # Errors
