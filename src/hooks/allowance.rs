@@ -16,8 +16,8 @@ use crate::js::thread::Thread;
 /// Values that one conversion may read.
 const VALUES_MAX: usize = 500_000;
 /// Bytes of text that one conversion may make.
-const BYTES_MAX: usize = 64 << 20;
-/// After so many values the call's limits are looked at.
+const BYTES_MAX: usize = 32 << 20;
+/// After so many values, or before a text of so many bytes, the call's limits are looked at.
 const LOOK_AFTER: usize = 4_096;
 
 /// What is left for a conversion to read.
@@ -44,10 +44,7 @@ impl Allowance {
     pub(super) fn value(&mut self) -> JsResult<()> {
         self.values = self.values.checked_sub(1).ok_or_else(too_large)?;
         if self.values.is_multiple_of(LOOK_AFTER) {
-            let stopped = Thread::current().and_then(|thread| thread.watch_fired());
-            if stopped.is_some() {
-                return Err(RuntimeLimitError::LoopIteration.into());
-            }
+            go_on()?;
         }
         Ok(())
     }
@@ -67,6 +64,9 @@ impl Allowance {
     /// A range error when that is too much.
     pub(super) fn bytes(&mut self, bytes: usize) -> JsResult<()> {
         self.bytes = self.bytes.checked_sub(bytes).ok_or_else(too_large)?;
+        if bytes >= LOOK_AFTER {
+            go_on()?;
+        }
         Ok(())
     }
 
@@ -98,6 +98,15 @@ impl Allowance {
         let characters = object.downcast_ref::<JsString>().map(|text| text.len());
         self.length(characters.unwrap_or_default() as u64)?;
         object.own_property_keys(context)
+    }
+}
+
+/// An error when the call was stopped at its limit.
+fn go_on() -> JsResult<()> {
+    let stopped = Thread::current().and_then(|thread| thread.watch_fired());
+    match stopped {
+        Some(_) => Err(RuntimeLimitError::LoopIteration.into()),
+        None => Ok(()),
     }
 }
 

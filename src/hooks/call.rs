@@ -306,9 +306,7 @@ fn complete(context: &mut Context, result: JsResult<JsValue>, done: Done, promis
             if value.is_promise() {
                 promised();
             }
-            if let Err(error) = when_done(value, context, done) {
-                tracing::error!("a script's promise cannot be waited for: {error}");
-            }
+            when_done(value, context, done);
         }
         // An asynchronous function swallows the error of its limit.
         (Some(fired), Ok(_)) => {

@@ -73,13 +73,9 @@ impl Turn<'_> {
 
 /// Does something with the outcome of a call: at once, or, when the call gave a promise, once that is settled. A promise
 /// that is never settled drops `done` with the script, unless work on behalf of the call is stopped at a limit: `done` gets that.
-///
-/// # Errors
-/// When a promise cannot be waited for.
-pub fn when_done(value: JsValue, context: &mut Context, done: Done) -> JsResult<()> {
+pub fn when_done(value: JsValue, context: &mut Context, done: Done) {
     let Some(promise) = value.as_promise() else {
-        done(context, Ok(value));
-        return Ok(());
+        return done(context, Ok(value));
     };
     // What is settled already is only not told yet; no stop takes that back.
     let pending = matches!(promise.state(), PromiseState::Pending);
@@ -106,7 +102,12 @@ pub fn when_done(value: JsValue, context: &mut Context, done: Done) -> JsResult<
         .to_js_function(context.realm())
     };
     let fulfilled = on(false, Rc::clone(&call), context);
-    let rejected = on(true, call, context);
-    promise.then(Some(fulfilled), Some(rejected), context)?;
-    Ok(())
+    let rejected = on(true, Rc::clone(&call), context);
+    let waits = promise.then(Some(fulfilled), Some(rejected), context);
+    // The call may be stopped in this very moment.
+    if let Err(error) = waits
+        && let Some(done) = call.take()
+    {
+        done(context, Err(error));
+    }
 }

@@ -55,11 +55,11 @@ async fn a_thread_that_is_left_behind_runs_only_when_nobody_else_wants_to() {
 
 /// Scripts that go down the native stack in one step of the interpreter.
 const DEEP: &[&str] = &[
-    "let o = {}; for (let i = 0; i < 2e6; i++) o = Object.create(o); o.x",
-    "let o = {}; for (let i = 0; i < 2e6; i++) o = { __proto__: o }; 'x' in o",
-    "let o = {}; for (let i = 0; i < 1e6; i++) o = new Proxy(o, {}); o.x = 1",
-    "let o = {}; for (let i = 0; i < 1e6; i++) o = new Proxy(o, {}); Object.keys(o)",
-    "let o = Object; for (let i = 0; i < 1e6; i++) o = class extends o {}; o.x",
+    "let o = {}; for (let i = 0; i < 12e4; i++) o = Object.create(o); o.x",
+    "let o = {}; for (let i = 0; i < 12e4; i++) o = { __proto__: o }; 'x' in o",
+    "let o = {}; for (let i = 0; i < 8e4; i++) o = new Proxy(o, {}); o.x = 1",
+    "let o = {}; for (let i = 0; i < 8e4; i++) o = new Proxy(o, {}); Object.keys(o)",
+    "let o = Object; for (let i = 0; i < 12e4; i++) o = class extends o {}; o.x",
 ];
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -68,7 +68,7 @@ async fn a_script_that_uses_up_the_stack_costs_its_thread_alone() {
         budget: Duration::from_secs(60),
         growth_bytes_max: 0,
         // Less than in earnest: there is less to fill.
-        stack_bytes: 64 << 20,
+        stack_bytes: 16 << 20,
         ..HostOptions::default()
     };
     let host = Host::start(options, Arc::new(|_| ()), Arc::new(|_| ())).unwrap();
@@ -99,7 +99,7 @@ async fn too_many_stuck_threads_are_a_pause_and_not_the_end() {
     let options = HostOptions {
         budget: Duration::from_millis(10),
         abandoned_max: 1,
-        recovery: Duration::from_millis(300),
+        recovery: Duration::from_secs(3),
         ..HostOptions::default()
     };
     let files = Arc::new(Mutex::new(Vec::new()));

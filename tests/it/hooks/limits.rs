@@ -249,7 +249,7 @@ async fn values_that_are_too_large_do_not_reach_the_host() {
         const wide = () => { let a = [1]; for (let i = 0; i < 60; i++) a = [a, a]; return a };
         const keys = () => { let a = {}; for (let i = 0; i < 60; i++) a = {a, b: a}; return a };
         const long = () => new Array(4e9);
-        const huge = () => { const text = "x".repeat(16 << 20); return [text, text, text, text, text] };
+        const huge = () => { const text = "x".repeat(8 << 20); return [text, text, text, text, text] };
         const views = () => new Float64Array(4 << 20);
         const makers = { wide, keys, long, huge, views };
         const uses = {

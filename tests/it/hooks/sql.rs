@@ -156,7 +156,11 @@ async fn a_statement_that_changes_an_account_ends_its_sessions() {
     ann.post("/api/collections/users/auth-refresh", json!({}))
         .await
         .expect(200);
-    execute(&app, "$app.db().newQuery('UPDATE users SET tokenKey = {:key}').bind({key: 'x'.repeat(50)}).execute()").await;
+    let code = format!(
+        "$app.db().newQuery('UPDATE users SET tokenKey = {{:key}} WHERE id = {{:id}}').bind({{key: 'x'.repeat(50), id: '{}'}}).execute()",
+        ann.id
+    );
+    execute(&app, &code).await;
     ann.post("/api/collections/users/auth-refresh", json!({}))
         .await
         .expect(401);
