@@ -247,6 +247,9 @@ fn write_back(object: &JsObject, context: &mut Context) -> JsResult<()> {
     let read: Vec<(JsString, JsValue)> = cell_of(&this, |_, read| read.borrow().clone())?;
     for (name, value) in read {
         let name = name.to_std_string_escaped();
+        if write_record(&this, &name, &value)? {
+            continue;
+        }
         let slot = cell_of(&this, |cell, _| {
             let state = cell.state.borrow();
             state
@@ -265,6 +268,21 @@ fn write_back(object: &JsObject, context: &mut Context) -> JsResult<()> {
         })?;
     }
     Ok(())
+}
+
+/// The commonest case of [`write_back`], without a copy to look at. Gives whether it was that.
+fn write_record(this: &JsValue, name: &str, value: &JsValue) -> JsResult<bool> {
+    cell_of(this, |cell, _| {
+        let mut state = cell.state.borrow_mut();
+        let slot = state.event.as_mut().and_then(|event| event.get_mut(name));
+        let Some(Slot::Record(known)) = slot else {
+            return false;
+        };
+        if let Some(record) = RecordObject::record(value) {
+            **known = record;
+        }
+        true
+    })
 }
 
 /// What came of the event goes into the objects that the script holds; what is no object is read anew.

@@ -94,7 +94,12 @@ where
                 .wants_requests()
                 .then(|| {
                     let method = method_of(request.request());
-                    Plan::of(&registry, method.as_str(), request.path())
+                    Plan::of(
+                        &registry,
+                        &self.scripts.inner.server_routes,
+                        method.as_str(),
+                        request.path(),
+                    )
                 })
                 .flatten()
         };

@@ -1,7 +1,7 @@
 //! The handle to the script thread.
 
 use std::path::Path;
-use std::sync::atomic::{AtomicBool, AtomicI32, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicI32, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::JoinHandle;
 use std::time::Duration;
@@ -10,7 +10,8 @@ use tokio::runtime::Handle;
 use tokio::sync::watch;
 
 use super::SCRIPT_TARGET;
-use super::lane::{Bell, Job, Lane, Overloaded, Route};
+use super::bell::{Bell, Patience};
+use super::lane::{Job, Lane, Overloaded, Route};
 use super::thread::Thread;
 use super::watchdog::{THREAD_STACK_BYTES, Watchdog};
 
@@ -61,6 +62,7 @@ pub(super) struct Inner {
     pub(super) bell: Arc<Bell>,
     pub(super) general: Lane,
     pub(super) writer: Lane,
+    patience: Patience,
     pub(super) options: HostOptions,
     pub(super) runtime: Handle,
     pub(super) watchdog: std::io::Result<Watchdog>,
@@ -95,6 +97,7 @@ impl Host {
                 bell,
                 runtime: Handle::current(),
                 watchdog,
+                patience: Patience::default(),
                 options,
                 setup,
                 lost,
@@ -142,6 +145,12 @@ impl Host {
         &self.inner.runtime
     }
 
+    /// Of the writer's thread, for what a script sends.
+    #[must_use]
+    pub fn patience(&self) -> &Patience {
+        &self.inner.patience
+    }
+
     /// The bounds of scripts.
     #[must_use]
     pub fn options(&self) -> &HostOptions {
@@ -181,6 +190,16 @@ impl Host {
         let _ = changes.wait_for(|current| *current != epoch).await;
     }
 
+    /// Waits until the thread that a call has begun on is no more the one that runs; before it has begun, until none runs
+    /// and none will.
+    pub async fn lost(&self, begun: &Begun) {
+        let mut changes = self.inner.epoch.subscribe();
+        let is_lost = |current: &u64| {
+            *current == u64::MAX || begun.epoch().is_some_and(|epoch| epoch != *current)
+        };
+        let _ = changes.wait_for(is_lost).await;
+    }
+
     /// Waits until no thread runs and none will.
     pub async fn given_up(&self) {
         let mut changes = self.inner.epoch.subscribe();
@@ -200,12 +219,18 @@ impl Host {
                 let setup = Arc::clone(&host.inner.setup);
                 Thread::run(host, epoch, &setup);
             })?;
-        *self
-            .inner
-            .thread
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner) = Some(handle);
+        self.put_thread(Some(handle));
         Ok(())
+    }
+
+    /// Notes the thread that runs. The one before it may sleep, should it have come back meanwhile: it is to see that it
+    /// was replaced.
+    fn put_thread(&self, thread: Option<JoinHandle<()>>) {
+        let current = self.inner.thread.lock();
+        let mut current = current.unwrap_or_else(PoisonError::into_inner);
+        if let Some(former) = std::mem::replace(&mut *current, thread) {
+            former.thread().unpark();
+        }
     }
 
     /// Gives up the thread of this epoch and starts another; what waits in the lanes is for the new one. One that got stuck
@@ -223,8 +248,7 @@ impl Host {
             return false;
         }
         // Nobody is to wait for the thread that was left behind.
-        let handle = self.inner.thread.lock();
-        handle.unwrap_or_else(PoisonError::into_inner).take();
+        self.put_thread(None);
         let what = match why {
             Replaced::Stuck => "a script does not end",
             Replaced::Panicked => "the interpreter broke down over a script",
@@ -276,6 +300,30 @@ impl Host {
     /// A thread that was left behind has come to its end.
     pub(super) fn left_behind_ended(&self) {
         self.inner.abandoned.fetch_sub(1, Ordering::Relaxed);
+    }
+}
+
+/// The thread that a call has begun on, once it has. Shared by the call and the one that waits for it.
+#[derive(Debug)]
+pub struct Begun(AtomicU64);
+
+impl Begun {
+    /// What has not begun.
+    #[must_use]
+    pub fn new() -> Arc<Self> {
+        Arc::new(Self(AtomicU64::new(u64::MAX)))
+    }
+
+    /// Notes the calling thread. Not where that has been left behind meanwhile: nobody would learn of the loss.
+    #[must_use]
+    pub fn note(&self, thread: &Thread) -> bool {
+        self.0.store(thread.epoch(), Ordering::SeqCst);
+        !thread.is_abandoned()
+    }
+
+    fn epoch(&self) -> Option<u64> {
+        let epoch = self.0.load(Ordering::SeqCst);
+        (epoch != u64::MAX).then_some(epoch)
     }
 }
 

@@ -69,6 +69,7 @@ impl Scope {
             .build()?;
         runtime::install(&mut context)?;
         super::timers::install(&mut context)?;
+        super::json::install(&mut context)?;
         let realm = context.realm().clone();
         Ok(Rc::new(Self {
             name: name.to_owned(),

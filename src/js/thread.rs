@@ -18,11 +18,13 @@ use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use std::pin::pin;
 use std::rc::Rc;
 use std::sync::Arc;
+use std::task::{self, Poll, Waker};
 use std::time::{Duration, Instant};
 
 use boa_engine::builtins::promise::ResolvingFunctions;
 use boa_engine::{Context, JsError, JsResult};
 
+use super::bell::Alarm;
 use super::error::ScriptError;
 use super::executor::Executor;
 use super::host::{Host, Replaced, Setup};
@@ -126,6 +128,10 @@ impl Thread {
         let Ok(watchdog) = &host.inner.watchdog else {
             return;
         };
+        // What host futures find their timers and their input and output by.
+        let _entered = runtime.enter();
+        let bell = Arc::clone(&host.inner.bell);
+        bell.listen();
         let thread = Rc::new(Self {
             watch: watchdog.watch(epoch),
             fired: Cell::new(None),
@@ -146,9 +152,10 @@ impl Thread {
         let setup = Arc::clone(setup);
         thread.turn(None, Box::new(move |turn| setup(turn)));
         while host.is_current(epoch) {
+            bell.hush();
             match thread.pop(None, true) {
                 Some(job) => thread.turn(None, job),
-                None => runtime.block_on(host.inner.bell.wait()),
+                None => bell.wait(),
             }
         }
         let panicked = thread.panicked.get();
@@ -227,7 +234,7 @@ impl Thread {
 
     /// Blocks script code until `future` is done, and serves nested calls meanwhile.
     ///
-    /// The future runs on this thread with the host's runtime entered. What it calls into scripts must come by `chain` or
+    /// The future runs on this thread, where the host's runtime is entered. What it calls into scripts must come by `chain` or
     /// by the writer's lane.
     ///
     /// # Errors
@@ -239,44 +246,31 @@ impl Thread {
         wait: &Wait,
         future: F,
     ) -> Result<F::Output, Expired> {
-        enum Woken<T> {
-            Ready(T),
-            Rung,
-            Expired,
-        }
         let general = wait.serves_others && self.depth.get() < GENERAL_DEPTH_MAX;
-        let runtime = self.host.runtime().clone();
+        let bell = &self.host.inner.bell;
         let _paused = self.watch.pause();
         let began = Instant::now();
         let mut future = pin!(future);
-        let _entered = runtime.enter();
-        let mut limit = pin!(tokio::time::sleep(wait.limit));
-        loop {
+        let alarm = Alarm::new();
+        let waker = Waker::from(Arc::clone(&alarm));
+        let mut task = task::Context::from_waker(&waker);
+        let result = loop {
+            bell.hush();
             while let Some(job) = self.pop(Some(chain), general) {
                 self.turn(Some(&mut *context), job);
             }
-            let woken = runtime.block_on(async {
-                tokio::select! {
-                    biased;
-                    output = &mut future => Woken::Ready(output),
-                    () = self.host.inner.bell.wait() => Woken::Rung,
-                    () = &mut limit => Woken::Expired,
-                }
-            });
-            match woken {
-                Woken::Ready(output) => {
-                    // The bell may have rung for a lane that this wait does not serve.
-                    self.host.inner.bell.ring();
-                    self.waited.set(self.waited.get() + began.elapsed());
-                    return Ok(output);
-                }
-                Woken::Rung => {}
-                Woken::Expired => {
-                    self.waited.set(self.waited.get() + began.elapsed());
-                    return Err(Expired);
-                }
+            if alarm.take()
+                && let Poll::Ready(output) = future.as_mut().poll(&mut task)
+            {
+                break Ok(output);
             }
-        }
+            match wait.limit.checked_sub(began.elapsed()) {
+                Some(left) if !left.is_zero() => alarm.wait(bell, left),
+                _ => break Err(Expired),
+            }
+        };
+        self.waited.set(self.waited.get() + began.elapsed());
+        result
     }
 
     fn pop(&self, chain: Option<&Chain>, general: bool) -> Option<Job> {
