@@ -13,6 +13,7 @@
 //! | `page` | paged answers |
 
 mod collections;
+pub mod follows;
 mod input;
 mod page;
 mod registry;
@@ -72,13 +73,22 @@ struct Registration {
 }
 
 /// All modules, each behind those it needs.
-const ALL: &[Registration] = &[Registration {
-    name: "social",
-    needs: &[],
-    collections: include_str!("../../migrations/modules/social.json"),
-    description: social::description,
-    start: social::start,
-}];
+const ALL: &[Registration] = &[
+    Registration {
+        name: "social",
+        needs: &[],
+        collections: include_str!("../../migrations/modules/social.json"),
+        description: social::description,
+        start: social::start,
+    },
+    Registration {
+        name: "follows",
+        needs: &[],
+        collections: include_str!("../../migrations/modules/follows.json"),
+        description: follows::description,
+        start: follows::start,
+    },
+];
 
 /// The priority of modules' record hooks: scripts see what modules have filled in.
 const AHEAD_OF_SCRIPTS: i32 = -2_000;
