@@ -257,6 +257,8 @@ pub struct Config {
     pub query_timeout: Duration,
     /// 32 characters, if the settings are to be encrypted.
     pub encryption_key: Option<String>,
+    /// The name of the variable that the key came from, if there is one.
+    pub encryption_env: String,
     /// Sites that may call from a browser; `*` is all.
     pub origins: Vec<String>,
     /// Threads that serve requests.
@@ -345,6 +347,7 @@ impl Config {
             clock: Clock::system(),
             query_timeout: Duration::from_secs(30),
             encryption_key: None,
+            encryption_env: String::new(),
             origins: vec!["*".to_owned()],
             workers: cores(),
             index_fallback: true,
@@ -371,6 +374,9 @@ pub fn parse(
     let mut config = Config::new(global.dir);
     config.query_timeout = Duration::from_secs(global.query_timeout_s);
     config.encryption_key = encryption_key(&global.encryption_env)?;
+    if config.encryption_key.is_some() {
+        config.encryption_env = global.encryption_env;
+    }
     config.index_fallback = global.index_fallback;
     config.dev = global.dev;
     config.http_allow_private = global.http_allow_private;

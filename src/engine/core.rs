@@ -2,6 +2,7 @@
 
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use arc_swap::ArcSwap;
 use tokio::runtime::Handle;
@@ -61,6 +62,7 @@ struct Inner {
     crons: Crons,
     auth_cache: AuthCache,
     backups: Backups,
+    bootstrapped: AtomicBool,
 }
 
 impl Engine {
@@ -93,6 +95,7 @@ impl Engine {
                 crons: Crons::default(),
                 auth_cache: AuthCache::default(),
                 backups,
+                bootstrapped: AtomicBool::new(false),
             }),
         };
         for hook in super::auth::system_hooks() {
@@ -144,6 +147,17 @@ impl Engine {
     #[must_use]
     pub fn interceptors(&self) -> &Interceptors {
         &self.inner.interceptors
+    }
+
+    /// Whether the server's start is behind: those who listen to [`super::events::EventKind::Bootstrap`] run before and
+    /// after that.
+    #[must_use]
+    pub fn is_bootstrapped(&self) -> bool {
+        self.inner.bootstrapped.load(Ordering::Relaxed)
+    }
+
+    pub(super) fn set_bootstrapped(&self) {
+        self.inner.bootstrapped.store(true, Ordering::Relaxed);
     }
 
     /// The scheduled jobs.

@@ -62,7 +62,7 @@ mod writes;
 mod zone;
 
 use std::path::PathBuf;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock, Weak};
 use std::time::Duration;
 
 use tokio::sync::oneshot;
@@ -75,8 +75,11 @@ pub use self::gate::Gate;
 use self::globals::modules::Apis;
 use self::globals::storage::Storage;
 use self::registry::Published;
+use self::router::Routes;
+use self::serve::server_routes;
 use self::topics::Topics;
 use self::world::{Updated, World};
+use crate::api::realtime::Clients;
 use crate::engine::events::{EventKind, Handler, Interceptor};
 use crate::engine::{Engine, ScriptApi};
 use crate::js::host::{Host, HostOptions};
@@ -108,6 +111,8 @@ pub struct HookOptions {
     pub watch: bool,
     /// `$app.isDev()`.
     pub dev: bool,
+    /// `$app.encryptionEnv()`: the name of a variable; empty for none.
+    pub encryption_env: String,
 }
 
 /// The parts of the server that scripts use.
@@ -115,8 +120,12 @@ pub struct HookOptions {
 pub struct HookParts {
     pub engine: Engine,
     pub live: Live,
+    /// The clients of `/api/realtime`.
+    pub clients: Clients,
     /// What modules give scripts.
     pub apis: Vec<Arc<dyn ScriptApi>>,
+    /// Methods and paths of the server's own routes: a script's route comes first only where its pattern says more.
+    pub operations: Vec<(String, String)>,
 }
 
 pub use routes::{configure, description};
@@ -128,8 +137,11 @@ struct Options {
     topics: Topics,
     catalog: Catalog,
     live: Live,
+    clients: Clients,
     apis: Apis,
     storage: Storage,
+    /// The scripts themselves, for what they do to themselves.
+    scripts: Arc<OnceLock<Weak<Inner>>>,
 }
 
 /// A handle to the scripts of a server.
@@ -144,6 +156,7 @@ struct Inner {
     options: HookOptions,
     published: Published,
     catalog: Catalog,
+    server_routes: Routes,
     stop: CancellationToken,
     /// One change of scripts at a time.
     changing: tokio::sync::Mutex<()>,
@@ -168,6 +181,7 @@ impl Scripts {
             published.clone(),
             stop.clone(),
         ));
+        let own = Arc::new(OnceLock::new());
         let setup = {
             let (engine, published) = (engine.clone(), published.clone());
             let options = Options {
@@ -175,8 +189,10 @@ impl Scripts {
                 topics,
                 catalog: catalog.clone(),
                 live: parts.live.clone(),
+                clients: parts.clients.clone(),
                 apis: Apis::new(&parts.apis),
                 storage: Storage::default(),
+                scripts: Arc::clone(&own),
             };
             Arc::new(move |turn: &mut Turn<'_>| {
                 World::set_up(turn, engine.clone(), options.clone(), published.clone());
@@ -190,17 +206,18 @@ impl Scripts {
             },
             setup,
         )?;
-        Ok(Self {
-            inner: Arc::new(Inner {
-                engine: engine.clone(),
-                host,
-                options,
-                published,
-                catalog,
-                stop,
-                changing: tokio::sync::Mutex::default(),
-            }),
-        })
+        let inner = Arc::new(Inner {
+            engine: engine.clone(),
+            host,
+            options,
+            published,
+            catalog,
+            server_routes: server_routes(parts.operations),
+            stop,
+            changing: tokio::sync::Mutex::default(),
+        });
+        let _ = own.set(Arc::downgrade(&inner));
+        Ok(Self { inner })
     }
 
     /// Loads all scripts and takes part in the engine's events. Scripts that fail to load are logged.

@@ -107,8 +107,7 @@ impl RecordObject {
         Self::on(value, |state| {
             let before = std::mem::replace(&mut state.record, record);
             if state.before.is_none() {
-                let blank = || Record::new(Arc::clone(before.collection()));
-                state.before = Some(Box::new(before.to_original().unwrap_or_else(blank)));
+                state.before = Some(Box::new(before.to_former()));
             }
         });
     }
@@ -461,10 +460,7 @@ fn mark_as_not_new(this: &JsValue, _: &[JsValue], _: &mut Context) -> JsResult<J
 fn original(this: &JsValue, _: &[JsValue], _: &mut Context) -> JsResult<JsValue> {
     let before = RecordObject::on(this, |state| match &state.before {
         Some(before) => Record::clone(before),
-        None => {
-            let blank = || Record::new(Arc::clone(state.record.collection()));
-            state.record.to_original().unwrap_or_else(blank)
-        }
+        None => state.record.to_former(),
     });
     Ok(RecordObject::create(before.ok_or_else(no_record)?)?.into())
 }

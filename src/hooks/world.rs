@@ -11,6 +11,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use boa_engine::object::builtins::JsFunction;
 use boa_engine::property::Attribute;
 use boa_engine::{Context, JsNativeError, JsObject, JsResult, JsString, JsValue, js_string};
+use tokio::sync::mpsc;
 
 use super::catalog::{Plan, Source};
 use super::files::{ScriptFile, Text};
@@ -19,7 +20,7 @@ use super::globals::cron::Ticker;
 use super::migrations::Functions;
 use super::registry::{EventHandler, Function, Published, Registry, Script, ScriptState};
 use super::router::{Middleware, Route};
-use super::session::Session;
+use super::session::{Session, ToHost};
 use super::{HookOptions, Options, crons};
 use crate::engine::Engine;
 use crate::engine::events::EventKind;
@@ -134,6 +135,8 @@ pub(super) struct World {
     crons: RefCell<Vec<String>>,
     /// What the migration that runs has given to `migrate`.
     pub(super) migration: RefCell<Functions>,
+    /// Where statements for auxiliary.db go while a script has a transaction there.
+    pub(super) auxiliary: RefCell<Option<mpsc::UnboundedSender<ToHost>>>,
 }
 
 /// The world of the thread at hand.
@@ -220,6 +223,7 @@ impl World {
             consoles: RefCell::default(),
             crons: RefCell::default(),
             migration: RefCell::default(),
+            auxiliary: RefCell::default(),
         });
         turn.thread.set_data(Rc::clone(&world) as Rc<dyn Any>);
         // After the loss of a thread: what ran on it.
@@ -650,6 +654,16 @@ impl World {
             .retain(|(id, _)| *id != number);
         self.announce(&unit);
         true
+    }
+
+    /// Takes back all jobs.
+    pub(super) fn remove_crons(&self) {
+        let own = unit().ok().map(|(_, unit)| unit);
+        for unit in own.into_iter().chain(self.units()) {
+            let mut registrations = unit.registrations.borrow_mut();
+            registrations.retain(|(_, known)| !matches!(known, Registration::Cron { .. }));
+        }
+        self.publish();
     }
 
     /// Publishes a change of a unit that runs already.

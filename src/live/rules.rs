@@ -103,6 +103,23 @@ impl TopicRules {
         }
     }
 
+    /// Whether the rule for subscribing to a topic reads more of the caller's record than its id, as far as is known.
+    pub(super) fn reads_caller(&self, topic: &str) -> bool {
+        let mut state = self.lock();
+        let Some((_, row)) = state.known.get(topic) else {
+            // A topic that fell out of memory; channels of users have no rule.
+            return !topic.starts_with('@');
+        };
+        let rule = row.as_ref().and_then(|row| row.subscribe.as_deref());
+        rule.unwrap_or_default()
+            .split("@request.auth.")
+            .skip(1)
+            .any(|rest| {
+                let end = rest.find(|c: char| !c.is_ascii_alphanumeric() && c != '_');
+                rest.get(..end.unwrap_or(rest.len())) != Some("id")
+            })
+    }
+
     async fn find(
         &self,
         engine: &Engine,

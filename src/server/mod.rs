@@ -139,7 +139,7 @@ pub async fn start(config: &Config, listener: TcpListener) -> anyhow::Result<Run
     let live = open_live(config, &engine);
     let stop = CancellationToken::new();
     let modules = open_modules(config, &engine, &live).await?;
-    let scripts = open_scripts(config, &engine, &live, &modules, stop.clone()).await?;
+    let scripts = scripts_of(config, &engine, &live, &modules, &clients, stop.clone()).await?;
     scripts.migrate_up().await?;
     scripts.load().await;
     let shared = routes::Shared {
@@ -272,6 +272,17 @@ pub async fn open_scripts(
     modules: &Modules,
     stop: CancellationToken,
 ) -> anyhow::Result<Scripts> {
+    scripts_of(config, engine, live, modules, &Clients::default(), stop).await
+}
+
+async fn scripts_of(
+    config: &Config,
+    engine: &Engine,
+    live: &Live,
+    modules: &Modules,
+    clients: &Clients,
+    stop: CancellationToken,
+) -> anyhow::Result<Scripts> {
     let mut conn = engine.store().read().await?;
     let allowed = config.http_allow_private.iter().map(String::as_str);
     let allowed = outbound::Allowlist::parse(allowed).context("--httpAllowPrivate")?;
@@ -288,11 +299,14 @@ pub async fn open_scripts(
         watch: hooks.watch,
         top_level_only: migrations::was_made_by_pocketbase(&mut conn).await?,
         dev: config.dev,
+        encryption_env: config.encryption_env.clone(),
     };
     let parts = HookParts {
         engine: engine.clone(),
         live: live.clone(),
+        clients: clients.clone(),
         apis: modules.script_apis(),
+        operations: documents(modules.descriptions()).operations(),
     };
     Scripts::open(parts, options, stop).context("no thread for hook scripts")
 }
@@ -312,4 +326,4 @@ fn sweep(bus: Bus, stop: CancellationToken) {
 }
 
 pub use install::install_link;
-pub use restore::restore;
+pub use restore::{restart, restore};

@@ -431,12 +431,20 @@ impl Engine {
         tx: &mut Tx,
         settings: Settings,
     ) -> Result<Arc<Settings>, Error> {
-        settings.validate().into_result().map_err(|fields| {
-            Error::validation("An error occurred while saving the new settings.", fields)
-        })?;
+        Self::validate_settings(&settings)?;
         settings.save(self, tx).await?;
         self.publish_settings(tx, settings.clone());
         Ok(Arc::new(settings))
+    }
+
+    /// Checks settings.
+    ///
+    /// # Errors
+    /// `Validation` for refused values.
+    pub fn validate_settings(settings: &Settings) -> Result<(), Error> {
+        settings.validate().into_result().map_err(|fields| {
+            Error::validation("An error occurred while saving the new settings.", fields)
+        })
     }
 
     /// Lets saved settings apply once the transaction commits, and tells of it.

@@ -453,10 +453,11 @@
         },
     });
 
+    const MESSAGE = Symbol("message");
     // What events carry: the property, and the slot where that has another name.
     const SLOTS = {
         record: "", records: "", result: "", collection: "", collections: "", settings: "", meta: "", token: "", identity: "",
-        password: "", otp: "", client: "", subscriptions: "", batch: "", exclude: "", message: "mail", name: "filename",
+        password: "", otp: "", subscriptions: "", batch: "", exclude: "", message: "mail", name: "filename",
         oldSettings: "old_settings", newSettings: "new_settings", authMethod: "auth_method", identityField: "identity_field",
         newEmail: "new_email", idleTimeout: "idle_timeout_s", servedPath: "served_path", servedName: "served_name",
         collectionsData: "collections_data", deleteMissing: "delete_missing", isRestart: "is_restart",
@@ -468,6 +469,7 @@
                 const value = other === "" ? undefined : native.get.call(this, other);
                 if (value !== undefined) return value;
                 const own = native.get.call(this, property);
+                if (property === "message" && own !== undefined) return once(own, MESSAGE, () => host.realtimeMessage(own));
                 // Requests about nobody in particular have no record.
                 return own === undefined && property === "record" ? null : own;
             },
@@ -476,6 +478,15 @@
             },
         });
     }
+
+    const CLIENT = Symbol("client");
+    Object.defineProperty(Event.prototype, "client", {
+        configurable: true,
+        get() {
+            const id = native.get.call(this, "client");
+            return id === undefined ? undefined : once(this, CLIENT, () => host.realtimeClient(id));
+        },
+    });
 
     host.eventPrototype = Event.prototype;
 })

@@ -14,6 +14,7 @@ use super::call::{Outcome, plain_call};
 use super::catalog::Wanted;
 use super::world::World;
 use super::{HookOptions, HookParts, Scripts};
+use crate::api::realtime::Clients;
 use crate::base::clock::Clock;
 use crate::blob::Storage;
 use crate::bus::{Bus, BusOptions};
@@ -80,6 +81,7 @@ impl House {
             automigrate: false,
             watch: false,
             dev: false,
+            encryption_env: String::new(),
         };
         for folder in [&options.hooks_dir, &options.modules_dir] {
             std::fs::create_dir_all(folder).unwrap();
@@ -87,7 +89,9 @@ impl House {
         let parts = HookParts {
             engine: engine.clone(),
             live: Live::start(&engine, LiveOptions::default()),
+            clients: Clients::default(),
             apis: Vec::new(),
+            operations: Vec::new(),
         };
         let scripts = Scripts::open(parts, options, stop.clone()).unwrap();
         scripts.load().await;

@@ -163,10 +163,10 @@ impl Presence {
         self.shared.visibility.store(Some(Arc::new(visibility)));
     }
 
-    /// A connection of a signed-in record was opened; it lasts as long as the result.
+    /// A connection of a signed-in record was opened; it lasts as long as the result. Presence is that of `users`.
     #[must_use]
     pub fn connect(&self, user: &Arc<Record>, connection: Connection) -> Here {
-        let user = (!user.collection().is_superusers()).then(|| Arc::clone(user));
+        let user = (user.collection().name == USERS).then(|| Arc::clone(user));
         if let Some(user) = &user {
             self.opened(user.id(), connection);
         }

@@ -295,3 +295,62 @@ async fn mails_of_scripts_pass_their_hooks() {
     assert!(mails[0].contains("Subject: Seen: hello"), "{}", mails[0]);
     assert!(mails[0].contains("filename=\"note.txt\""), "{}", mails[0]);
 }
+
+#[tokio::test]
+async fn a_middleware_leaves_streams_the_token_of_their_query() {
+    let app = TestApp::new()
+        .hook("a.js", "routerUse((e) => e.next())")
+        .start()
+        .await;
+    let token = app.user("ann").token().to_owned();
+    let mut stream = app
+        .guest()
+        .stream(&format!("/api/user/sse?token={token}"))
+        .await;
+    assert_eq!(stream.json().await["type"], "connected");
+}
+
+#[tokio::test]
+async fn clients_do_not_read_what_a_script_threw() {
+    let script = r#"
+        routerAdd("GET", "/thrown", () => { throw new Error("secret inner") })
+        routerAdd("GET", "/unknown", () => nowhere)
+        routerAdd("GET", "/object", () => { throw { secret: 1 } })
+        routerAdd("GET", "/module", () => require("nonexistent"))
+        routerUse((e) => e.next())
+    "#;
+    let app = TestApp::new().hook("a.js", script).start().await;
+    for path in ["/thrown", "/unknown", "/object", "/module"] {
+        let answer = app.guest().get(path).await;
+        let generic = "Something went wrong while processing your request.";
+        assert_eq!(answer.expect(400)["message"], generic, "{path}");
+        assert!(!answer.text().contains("secret"), "{}", answer.text());
+    }
+}
+
+#[tokio::test]
+async fn a_wide_pattern_leaves_the_servers_own_routes_alone() {
+    let script = r#"routerAdd("", "/api/{rest...}", (e) => e.json(200, { mine: true }))"#;
+    let app = TestApp::new()
+        .modules("social")
+        .hook("a.js", script)
+        .start()
+        .await;
+    let ann = app.user("ann");
+    assert_eq!(
+        ann.get("/api/nowhere/else").await.expect(200),
+        json!({"mine": true})
+    );
+    for path in [
+        "/api/health",
+        "/api/scripts/status",
+        "/api/user/notifications",
+        "/api/posts",
+        "/api/posts/trending",
+    ] {
+        let answer = ann.get(path).await.expect(200);
+        assert!(answer.get("mine").is_none(), "{path}");
+    }
+    let mut channel = ann.stream("/api/user/sse").await;
+    assert_eq!(channel.json().await["type"], "connected");
+}

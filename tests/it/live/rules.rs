@@ -310,3 +310,23 @@ async fn what_is_taken_back_is_not_replayed() {
     let mut again = app.guest().resume(&topic("news"), &start).await;
     assert_eq!(again.many(2).await, [json!(2), json!(4)]);
 }
+
+#[tokio::test]
+async fn a_stream_ends_when_the_record_that_its_rule_read_changes() {
+    let app = TestApp::new().start().await;
+    make_topic(
+        &app,
+        "verified",
+        json!("@request.auth.verified = true"),
+        Value::Null,
+    )
+    .await;
+    let (ann, root) = (app.user("ann"), app.superuser());
+    root.update("users", &ann.id, json!({"verified": true}))
+        .await;
+    let mut stream = ann.stream(&topic("verified")).await.placed().await;
+    root.update("users", &ann.id, json!({"verified": false}))
+        .await;
+    assert!(stream.rest().await.is_empty());
+    ann.no_stream(&topic("verified"), 403).await;
+}

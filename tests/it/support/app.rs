@@ -114,11 +114,16 @@ impl TestApp {
 
     /// Stops the server and starts another on the same data.
     pub(crate) async fn restart(&mut self) {
+        self.restart_with(|_| ()).await;
+    }
+
+    /// As [`TestApp::restart`], with another configuration.
+    pub(crate) async fn restart_with(&mut self, change: impl FnOnce(&mut Config) + Send + 'static) {
         let dir = self.dir();
         if let Backend::Here(here) = &mut self.server {
             here.end();
         }
-        let (server, base) = start(&dir, None).await;
+        let (server, base) = start(&dir, Some(Box::new(change))).await;
         (self.server, self.base) = (server, base);
     }
 
