@@ -6,7 +6,7 @@ use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use clap::{Args, Parser, Subcommand};
+use clap::{Args, CommandFactory, Parser, Subcommand};
 
 use crate::base::Clock;
 
@@ -60,6 +60,9 @@ struct RawGlobal {
     /// The application modules: all, none, or a list of names. Default: all, in a directory of PocketBase's none.
     #[arg(long, global = true, env = "ROTUNDA_MODULES", value_name = "NAMES")]
     modules: Option<String>,
+    /// Fix one of Rotunda's own settings for this run, such as `payments.holdMinutes=10`; may be repeated.
+    #[arg(long, global = true, value_parser = pair, value_name = "NAME=VALUE")]
+    set: Vec<(String, String)>,
     #[command(flatten)]
     hooks: RawHooks,
     /// Folder that is served at `/`; default: `pb_public` beside the data directory.
@@ -281,6 +284,10 @@ pub struct Config {
     /// directory.
     pub modules: Option<String>,
     pub hooks: HooksConfig,
+    /// Names and values of Rotunda's own settings that flags fix.
+    pub set: Vec<(String, String)>,
+    /// All `ROTUNDA_*` variables; some of them fix settings too.
+    pub variables: Vec<(String, String)>,
 }
 
 /// Where scripts are, and their bounds.
@@ -358,6 +365,8 @@ impl Config {
             stream_queue: 1_024,
             streams_max: 50_000,
             streams_per_client_max: 5_000,
+            set: Vec::new(),
+            variables: Vec::new(),
         }
     }
 }
@@ -381,6 +390,11 @@ pub fn parse(
     config.dev = global.dev;
     config.http_allow_private = global.http_allow_private;
     config.modules = global.modules;
+    config.set = global.set;
+    config.variables = std::env::vars_os()
+        .filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?)))
+        .filter(|(name, _)| name.starts_with("ROTUNDA_"))
+        .collect();
     config.hooks.apply(global.hooks);
     if let Some(public_dir) = global.public_dir {
         config.public_dir = public_dir;
@@ -408,6 +422,29 @@ pub fn parse(
         RawCommand::Openapi => Command::Openapi,
     };
     Ok((config, command))
+}
+
+/// The variables that flags stand for, in alphabetical order.
+#[must_use]
+pub fn variables() -> Vec<String> {
+    fn collect(command: &clap::Command, names: &mut Vec<String>) {
+        let own = command.get_arguments().filter_map(clap::Arg::get_env);
+        names.extend(own.map(|name| name.to_string_lossy().into_owned()));
+        for command in command.get_subcommands() {
+            collect(command, names);
+        }
+    }
+    let mut names = Vec::new();
+    collect(&Raw::command(), &mut names);
+    names.sort();
+    names.dedup();
+    names
+}
+
+fn pair(text: &str) -> Result<(String, String), String> {
+    let parts = text.split_once('=');
+    let (name, value) = parts.ok_or_else(|| "must be NAME=VALUE".to_owned())?;
+    Ok((name.trim().to_owned(), value.to_owned()))
 }
 
 fn encryption_key(variable: &str) -> Result<Option<String>, clap::Error> {
@@ -466,6 +503,18 @@ mod tests {
         for line in ["--topicLogEvents 0", "--streamQueue 1", "--streamsMax 0"] {
             assert!(parsed(&format!("server serve {line}")).is_err(), "{line}");
         }
+    }
+
+    #[test]
+    fn settings_are_fixed_by_pairs() {
+        let line = "server serve --set payments.holdMinutes=10 --set a.b=c=d";
+        let (config, _) = parsed(line).unwrap();
+        let pair = |name: &str, value: &str| (name.to_owned(), value.to_owned());
+        assert_eq!(
+            config.set,
+            [pair("payments.holdMinutes", "10"), pair("a.b", "c=d")]
+        );
+        assert!(parsed("server serve --set a.b").is_err());
     }
 
     #[test]

@@ -63,6 +63,8 @@ use crate::model::{Collection, Field, FieldKind};
         super::settings::try_storage,
         super::settings::try_mail,
         super::settings::sign_apple_client_secret,
+        super::settings_own::view_own_settings,
+        super::settings_own::update_own_settings,
         super::logs::list_logs,
         super::logs::view_log,
         super::logs::log_stats,

@@ -14,6 +14,7 @@ use super::events::Interceptors;
 use super::hooks::{Hooks, RecordHook};
 use super::mails::Mails;
 use super::settings::Settings;
+use super::settings::own::OwnState;
 use super::{Error, auth::AuthCache};
 use crate::base::clock::Clock;
 use crate::base::date::DateTime;
@@ -56,6 +57,7 @@ struct Inner {
     compiler: Compiler,
     passwords: PasswordQueue,
     settings: ArcSwap<Settings>,
+    own: OwnState,
     hooks: ArcSwap<Hooks>,
     collection_hooks: ArcSwap<CollectionHooks>,
     interceptors: Interceptors,
@@ -74,6 +76,7 @@ impl Engine {
     pub async fn open(options: EngineOptions) -> Result<Self, Error> {
         let mut conn = options.store.read().await?;
         let settings = Settings::load(&mut conn, options.encryption_key.as_deref()).await?;
+        let own = OwnState::load(&mut conn, options.encryption_key.as_deref()).await?;
         drop(conn);
         let backups = Backups::of(options.store.dir());
         let engine = Self {
@@ -89,6 +92,7 @@ impl Engine {
                 passwords: PasswordQueue::new()
                     .map_err(|error| Error::internal("no threads to hash passwords", error))?,
                 settings: ArcSwap::from_pointee(settings),
+                own,
                 hooks: ArcSwap::from_pointee(Hooks::default()),
                 collection_hooks: ArcSwap::default(),
                 interceptors: Interceptors::default(),
@@ -124,6 +128,10 @@ impl Engine {
     #[must_use]
     pub fn settings(&self) -> Arc<Settings> {
         self.inner.settings.load_full()
+    }
+
+    pub(super) fn own_state(&self) -> &OwnState {
+        &self.inner.own
     }
 
     pub(super) fn set_settings(&self, settings: Settings) {

@@ -15,6 +15,7 @@
 mod collections;
 pub mod follows;
 mod input;
+pub mod market;
 mod page;
 mod registry;
 pub mod social;
@@ -37,6 +38,8 @@ pub struct Ground {
     pub live: Live,
     /// The modules that run.
     pub on: Arc<[&'static str]>,
+    /// Who hears of charges that waited.
+    pub charges: market::ChargeListeners,
 }
 
 impl Ground {
@@ -80,6 +83,13 @@ const ALL: &[Registration] = &[
         collections: include_str!("../../migrations/modules/social.json"),
         description: social::description,
         start: social::start,
+    },
+    Registration {
+        name: "market",
+        needs: &[],
+        collections: include_str!("../../migrations/modules/market.json"),
+        description: market::description,
+        start: market::start,
     },
     Registration {
         name: "follows",

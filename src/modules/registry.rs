@@ -6,6 +6,7 @@ use actix_web::web::ServiceConfig;
 use serde_json::Value as Json;
 
 use super::collections::{self, Wanted};
+use super::market::ChargeListeners;
 use super::{ALL, Ground, Module, Registration};
 use crate::engine::{Engine, Error, ScriptApi};
 use crate::live::{Live, ensure_presence};
@@ -112,6 +113,7 @@ impl Modules {
             engine: engine.clone(),
             live: live.clone(),
             on: started.iter().map(|module| module.name).collect(),
+            charges: ChargeListeners::default(),
         };
         let running = started
             .into_iter()

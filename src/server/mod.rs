@@ -24,6 +24,7 @@ use crate::blob::{Storage, Thumbs};
 use crate::bus::{Bus, BusOptions, LogLimits, QueueLimits};
 use crate::config::Config;
 use crate::engine::events::EventKind;
+use crate::engine::settings::own::Fixed;
 use crate::engine::{Engine, EngineOptions};
 use crate::hooks::{Gate, HookOptions, HookParts, Scripts};
 use crate::http::middleware::{Cors, Edge, EdgeOptions};
@@ -106,7 +107,9 @@ pub async fn open(config: &Config) -> anyhow::Result<Engine> {
         !migrations::was_made_by_pocketbase(&mut conn).await?
     };
     let files = Storage::local(config.dir.join("storage"));
-    Engine::open(EngineOptions {
+    let fixed = Fixed::read(&config.set, &config.variables, config.dev);
+    let fixed = fixed.map_err(|why| anyhow::anyhow!(why))?;
+    let engine = Engine::open(EngineOptions {
         store,
         files,
         bus: Bus::new(BusOptions {
@@ -123,7 +126,9 @@ pub async fn open(config: &Config) -> anyhow::Result<Engine> {
         rehash,
     })
     .await
-    .context("cannot load the collections and settings")
+    .context("cannot load the collections and settings")?;
+    engine.fix_own_settings(fixed);
+    Ok(engine)
 }
 
 /// Serves a data directory on a bound listener. Must run inside an actix system.

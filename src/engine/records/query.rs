@@ -9,7 +9,7 @@ use crate::engine::listing::sort_keys;
 use crate::engine::{Engine, Error, Link};
 use crate::filter::{self, Limits, Params};
 use crate::model::{Collection, FieldKind, Record, TokenKind, Value};
-use crate::store::records::{self, ListQuery};
+use crate::store::records::{self, GroupSum, ListQuery};
 use crate::store::search::{Condition, Scope, Sort};
 
 /// More rows than any table has; a number that the database takes for a whole one.
@@ -27,6 +27,18 @@ pub struct RecordQuery<'a> {
     pub limit: u64,
     /// Records to skip.
     pub offset: u64,
+}
+
+/// What to sum.
+#[derive(Clone, Debug)]
+pub struct RecordSum<'a> {
+    /// As in [`RecordQuery`]; on fields of the collection itself.
+    pub filter: &'a str,
+    pub params: Params,
+    /// The number field.
+    pub field: &'a str,
+    /// The field whose texts make groups.
+    pub group: &'a str,
 }
 
 impl Engine {
@@ -144,6 +156,28 @@ impl Engine {
         let (condition, _) = self.plan_query(link, collection, &query)?;
         let mut conn = link.conn().await?;
         Ok(records::count(&mut conn, collection, &condition).await?)
+    }
+
+    /// Sums the numbers of a field over the records that a filter finds, apart for each text of another field; see
+    /// [`records::sums_by`].
+    ///
+    /// # Errors
+    /// As [`Engine::find_by_filter`].
+    pub async fn sum_records(
+        &self,
+        link: &mut Link<'_>,
+        collection: &Arc<Collection>,
+        sum: &RecordSum<'_>,
+    ) -> Result<Vec<GroupSum>, Error> {
+        let query = RecordQuery {
+            filter: sum.filter,
+            params: sum.params.clone(),
+            ..RecordQuery::default()
+        };
+        let (condition, _) = self.plan_query(link, collection, &query)?;
+        let mut conn = link.conn().await?;
+        let sums = records::sums_by(&mut conn, collection, &condition, sum.field, sum.group);
+        Ok(sums.await?)
     }
 
     /// The auth record with this e-mail address.

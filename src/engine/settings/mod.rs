@@ -5,6 +5,7 @@
 
 mod addresses;
 mod apple;
+pub mod own;
 mod probes;
 mod validate;
 
@@ -20,6 +21,7 @@ use crate::base::code::BODY_UNREADABLE;
 use crate::store::{Conn, Tx, params};
 
 pub use apple::AppleClientSecret;
+pub use own::{OwnSettings, Payments};
 pub use probes::{MailProbe, StorageProbe};
 
 /// The id of the row in `_params`.

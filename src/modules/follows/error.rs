@@ -4,6 +4,7 @@ use serde_json::Map;
 
 use crate::base::Code;
 use crate::engine;
+use crate::modules::market;
 
 /// A refused or failed operation.
 #[derive(Debug, thiserror::Error)]
@@ -40,6 +41,9 @@ pub enum Error {
     /// The caller is a record of another collection than `users`.
     #[error("only users can follow")]
     NotAUser,
+    /// What a charge is refused with, such as a balance that is too small.
+    #[error(transparent)]
+    Market(#[from] market::Error),
     /// What the engine refuses or fails at.
     #[error(transparent)]
     Engine(#[from] engine::Error),
@@ -62,6 +66,7 @@ impl From<Error> for engine::Error {
                 data: Map::new(),
                 cause: None,
             },
+            Error::Market(error) => error.into(),
             Error::Engine(error) => error,
         }
     }

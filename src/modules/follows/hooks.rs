@@ -16,6 +16,7 @@ use crate::engine::{self, Engine, Next, Op, RecordEvent, RecordHook, Stage};
 use crate::live::{Live, Notification};
 use crate::model::{Collection, Record, Value};
 use crate::modules::{AHEAD_OF_SCRIPTS, owner_of};
+use crate::store::search::Condition;
 use crate::store::{Tx, records};
 
 const DAY_S: i64 = 86_400;
@@ -67,10 +68,10 @@ impl Follows {
         }
         begin_anew(&mut event.record);
         set_status(&mut event.record, Status::Pending);
-        if !are_users(event.tx, &[&follower, &following]).await? {
-            // The validation says which of them is missing.
+        let Some(name) = name_of_followed(event.tx, &follower, &following).await? else {
+            // The validation says who is missing.
             return Ok(None);
-        }
+        };
         let engine = event.engine.clone();
         let former = former(&engine, event.tx, &follower, &following).await?;
         let terms = terms(event.tx, &following).await?;
@@ -87,7 +88,8 @@ impl Follows {
             Op::Update => event.record.to_original().map(|row| Before::of(&row)),
             Op::Create | Op::Delete => None,
         };
-        self.grant(event.tx, &mut event.record, &terms, engine.now())
+        let row = &mut event.record;
+        self.grant(event.tx, row, &terms, &name, engine.now())
             .await?;
         Ok(Some(before.unwrap_or(Before {
             status: None,
@@ -102,6 +104,7 @@ impl Follows {
         tx: &mut Tx,
         row: &mut Record,
         terms: &Terms,
+        name: &str,
         now: DateTime,
     ) -> Result<(), Error> {
         match terms.kind {
@@ -115,26 +118,27 @@ impl Follows {
             }
             FollowType::PaidPeriod | FollowType::PaidLifetime => {}
         }
-        let receipt = self
+        let charged = self
             .till
             .charge(
                 tx,
                 &Bill {
                     follower: row.text(FOLLOWER),
                     following: row.text(FOLLOWING),
+                    name,
                     price: terms.price,
                     follow: row.id(),
                 },
             )
             .await?;
-        row.set(PAID_AMOUNT, Value::Number(terms.price));
+        row.set(PAID_AMOUNT, Value::Number(terms.price.to_number()));
         if terms.kind == FollowType::PaidPeriod {
             row.set(PERIOD_DAYS, Value::Number(terms.period_days as f64));
         }
-        if receipt.is_paid {
+        if charged.paid {
             begin_paid(row, now);
         } else {
-            row.set(CHARGE, receipt.charge.into());
+            row.set(CHARGE, charged.cashout.into());
             set_status(row, Status::Pending);
         }
         Ok(())
@@ -270,12 +274,24 @@ async fn terms(tx: &mut Tx, following: &str) -> Result<Terms, Error> {
     Ok(found.as_ref().map(Terms::of).unwrap_or_default())
 }
 
-async fn are_users(tx: &mut Tx, ids: &[&str]) -> Result<bool, Error> {
+/// How the followed user is called, if both are there.
+async fn name_of_followed(
+    tx: &mut Tx,
+    follower: &str,
+    following: &str,
+) -> Result<Option<String>, Error> {
     let Some(users) = tx.schema().find(USERS).cloned() else {
-        return Ok(false);
+        return Ok(None);
     };
-    let found = records::exists_ids(tx, &users, ids).await?;
-    Ok(ids.iter().all(|id| found.contains(*id)))
+    let ids = [follower, following];
+    let found = records::find_many(tx, &users, &ids, &Condition::Always).await?;
+    let followed = match found.as_slice() {
+        [_, followed] => followed,
+        _ => return Ok(None),
+    };
+    let name = [followed.text("name"), followed.id()];
+    let name = name.into_iter().find(|name| !name.is_empty());
+    Ok(name.map(str::to_owned))
 }
 
 /// Begins what is paid: for the period that was agreed on, or for ever.

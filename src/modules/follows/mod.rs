@@ -67,7 +67,7 @@ pub(super) fn description() -> Json {
 
 pub(super) fn start(ground: &Ground) -> Arc<dyn Module> {
     let engine = &ground.engine;
-    let till = till::Till;
+    let till = till::Till::of(ground);
     engine.register_hook(Arc::new(settings::Settings {
         has_market: till.is_open(),
     }));

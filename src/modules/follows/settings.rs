@@ -6,6 +6,7 @@ use futures_util::future::BoxFuture;
 
 use super::state::number;
 use super::{Error, SETTINGS};
+use crate::base::Cents;
 use crate::base::code::BODY_INVALID;
 use crate::engine::{self, Next, Op, RecordEvent, RecordHook, Stage};
 use crate::model::{Collection, FieldError, FieldErrors, Record, Value};
@@ -21,8 +22,6 @@ pub(super) const ACCEPTING: &str = "isAcceptingFollowers";
 /// The longest period, in days.
 pub(super) const PERIOD_DAYS_MAX: i64 = 36_500;
 pub(super) const DESCRIPTION_CHARS_MAX: usize = 2_000;
-/// The highest price, in cents.
-const PRICE_CENTS_MAX: f64 = 999_999_999_999.0;
 
 /// What following takes.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -67,11 +66,10 @@ impl FollowType {
 }
 
 /// The terms of one user; by default free and open.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Terms {
     pub kind: FollowType,
-    /// In the currency, with two decimals at most.
-    pub price: f64,
+    pub price: Cents,
     pub period_days: i64,
     pub is_accepting: bool,
 }
@@ -80,7 +78,7 @@ impl Default for Terms {
     fn default() -> Self {
         Self {
             kind: FollowType::Free,
-            price: 0.0,
+            price: Cents::ZERO,
             period_days: 0,
             is_accepting: true,
         }
@@ -91,7 +89,8 @@ impl Terms {
     pub(super) fn of(row: &Record) -> Self {
         Self {
             kind: FollowType::parse(row.text(FOLLOW_TYPE)).unwrap_or_default(),
-            price: number(row, PRICE),
+            // Its writes have checked that it is an amount.
+            price: Cents::nearest(number(row, PRICE)).unwrap_or_default(),
             // A whole number within the bounds of the field.
             period_days: number(row, PERIOD_DAYS) as i64,
             is_accepting: row.flag(ACCEPTING),
@@ -121,8 +120,8 @@ impl Settings {
             errors.add(field, FieldError::new("validation_invalid_value", message));
         };
         let price = number(row, PRICE);
-        if !is_amount(price) {
-            refuse(PRICE, "Must have at most two decimals.");
+        if let Err(error) = Cents::from_number(price) {
+            refuse(PRICE, &error.to_string());
         }
         let kind = FollowType::parse(row.text(FOLLOW_TYPE)).unwrap_or_default();
         if kind.is_paid() {
@@ -140,12 +139,6 @@ impl Settings {
             .into_result()
             .map_err(|fields| engine::Error::validation(BODY_INVALID, fields))
     }
-}
-
-/// Whether a number is a price: two decimals at most, and not beyond all bounds.
-fn is_amount(number: f64) -> bool {
-    let cents = number * 100.0;
-    cents.abs() <= PRICE_CENTS_MAX && (cents - cents.round()).abs() < 1e-4
 }
 
 impl RecordHook for Settings {
