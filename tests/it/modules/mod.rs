@@ -1,5 +1,6 @@
 //! Application modules over the wire.
 
+mod follows;
 mod social;
 mod switches;
 
