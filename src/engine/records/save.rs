@@ -276,8 +276,10 @@ impl Engine {
             prepared,
         };
         let ended = Hooks::run(&handlers, Stage::Write, &mut event).await;
+        // A handler may have made a create the update of a record that is there already.
         let RecordEvent {
             tx,
+            op,
             record,
             request,
             ..
