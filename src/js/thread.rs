@@ -284,6 +284,7 @@ impl Thread {
             }
         }
         self.depth.set(self.depth.get() - 1);
+        self.host.inner.bell.pace.end();
         *self.current.borrow_mut() = current;
         self.executor.replace(below);
     }
