@@ -462,19 +462,8 @@
         collectionsData: "collections_data", deleteMissing: "delete_missing", isRestart: "is_restart",
     };
     for (const [property, other] of Object.entries(SLOTS)) {
-        Object.defineProperty(Event.prototype, property, {
-            configurable: true,
-            get() {
-                const value = other === "" ? undefined : native.get.call(this, other);
-                if (value !== undefined) return value;
-                const own = native.get.call(this, property);
-                // Requests about nobody in particular have no record.
-                return own === undefined && property === "record" ? null : own;
-            },
-            set(value) {
-                native.set.call(this, other !== "" && native.has.call(this, other) ? other : property, value);
-            },
-        });
+        const [get, set] = native.slot(property, other);
+        Object.defineProperty(Event.prototype, property, { configurable: true, get, set });
     }
 
     host.eventPrototype = Event.prototype;
