@@ -6,7 +6,9 @@ use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use clap::{Args, Parser, Subcommand};
+use clap::{Args, CommandFactory, Parser, Subcommand};
+
+use crate::base::Clock;
 
 /// A backend in one binary: collections over SQLite with rules, sign-in, files and live events, as PocketBase's API.
 #[derive(Debug, Parser)]
@@ -55,6 +57,12 @@ struct RawGlobal {
         value_name = "HOSTS"
     )]
     http_allow_private: Vec<String>,
+    /// The application modules: all, none, or a list of names. Default: all, in a directory of PocketBase's none.
+    #[arg(long, global = true, env = "ROTUNDA_MODULES", value_name = "NAMES")]
+    modules: Option<String>,
+    /// Fix one of Rotunda's own settings for this run, such as `payments.holdMinutes=10`; may be repeated.
+    #[arg(long, global = true, value_parser = pair, value_name = "NAME=VALUE")]
+    set: Vec<(String, String)>,
     #[command(flatten)]
     hooks: RawHooks,
     /// Folder that is served at `/`; default: `pb_public` beside the data directory.
@@ -193,6 +201,9 @@ enum RawCommand {
     Migrate(Migrate),
     /// Print the API description (OpenAPI 3.1).
     Openapi,
+    /// A command that a script has added to `$app.rootCmd`, with its arguments.
+    #[command(external_subcommand)]
+    Script(Vec<String>),
 }
 
 /// What to do with migrations.
@@ -233,6 +244,8 @@ pub enum Command {
     Superuser(Superuser),
     Migrate(Migrate),
     Openapi,
+    /// A command of a script: its name and its arguments.
+    Script(Vec<String>),
 }
 
 /// Options of `serve` alone.
@@ -247,9 +260,13 @@ pub struct Serve {
 pub struct Config {
     /// The data directory.
     pub dir: PathBuf,
+    /// The time; a test's own where it moves it.
+    pub clock: Clock,
     pub query_timeout: Duration,
     /// 32 characters, if the settings are to be encrypted.
     pub encryption_key: Option<String>,
+    /// The name of the variable that the key came from, if there is one.
+    pub encryption_env: String,
     /// Sites that may call from a browser; `*` is all.
     pub origins: Vec<String>,
     /// Threads that serve requests.
@@ -268,7 +285,14 @@ pub struct Config {
     /// Event streams that may be open, in all and of one client.
     pub streams_max: usize,
     pub streams_per_client_max: usize,
+    /// The application modules as they are asked for: `all`, `none` or names. Without a word it depends on who made the
+    /// directory.
+    pub modules: Option<String>,
     pub hooks: HooksConfig,
+    /// Names and values of Rotunda's own settings that flags fix.
+    pub set: Vec<(String, String)>,
+    /// All `ROTUNDA_*` variables; some of them fix settings too.
+    pub variables: Vec<(String, String)>,
 }
 
 /// Where scripts are, and their bounds.
@@ -329,10 +353,13 @@ impl Config {
         let dir = dir.into();
         Self {
             public_dir: beside(&dir, "pb_public"),
+            modules: None,
             hooks: HooksConfig::beside(&dir),
             dir,
+            clock: Clock::system(),
             query_timeout: Duration::from_secs(30),
             encryption_key: None,
+            encryption_env: String::new(),
             origins: vec!["*".to_owned()],
             workers: cores(),
             index_fallback: true,
@@ -343,6 +370,8 @@ impl Config {
             stream_queue: 1_024,
             streams_max: 50_000,
             streams_per_client_max: 5_000,
+            set: Vec::new(),
+            variables: Vec::new(),
         }
     }
 }
@@ -359,9 +388,18 @@ pub fn parse(
     let mut config = Config::new(global.dir);
     config.query_timeout = Duration::from_secs(global.query_timeout_s);
     config.encryption_key = encryption_key(&global.encryption_env)?;
+    if config.encryption_key.is_some() {
+        config.encryption_env = global.encryption_env;
+    }
     config.index_fallback = global.index_fallback;
     config.dev = global.dev;
     config.http_allow_private = global.http_allow_private;
+    config.modules = global.modules;
+    config.set = global.set;
+    config.variables = std::env::vars_os()
+        .filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?)))
+        .filter(|(name, _)| name.starts_with("ROTUNDA_"))
+        .collect();
     config.hooks.apply(global.hooks);
     if let Some(public_dir) = global.public_dir {
         config.public_dir = public_dir;
@@ -387,8 +425,32 @@ pub fn parse(
         RawCommand::Superuser(action) => Command::Superuser(action),
         RawCommand::Migrate(action) => Command::Migrate(action),
         RawCommand::Openapi => Command::Openapi,
+        RawCommand::Script(words) => Command::Script(words),
     };
     Ok((config, command))
+}
+
+/// The variables that flags stand for, in alphabetical order.
+#[must_use]
+pub fn variables() -> Vec<String> {
+    fn collect(command: &clap::Command, names: &mut Vec<String>) {
+        let own = command.get_arguments().filter_map(clap::Arg::get_env);
+        names.extend(own.map(|name| name.to_string_lossy().into_owned()));
+        for command in command.get_subcommands() {
+            collect(command, names);
+        }
+    }
+    let mut names = Vec::new();
+    collect(&Raw::command(), &mut names);
+    names.sort();
+    names.dedup();
+    names
+}
+
+fn pair(text: &str) -> Result<(String, String), String> {
+    let parts = text.split_once('=');
+    let (name, value) = parts.ok_or_else(|| "must be NAME=VALUE".to_owned())?;
+    Ok((name.trim().to_owned(), value.to_owned()))
 }
 
 fn encryption_key(variable: &str) -> Result<Option<String>, clap::Error> {
@@ -447,6 +509,18 @@ mod tests {
         for line in ["--topicLogEvents 0", "--streamQueue 1", "--streamsMax 0"] {
             assert!(parsed(&format!("server serve {line}")).is_err(), "{line}");
         }
+    }
+
+    #[test]
+    fn settings_are_fixed_by_pairs() {
+        let line = "server serve --set payments.holdMinutes=10 --set a.b=c=d";
+        let (config, _) = parsed(line).unwrap();
+        let pair = |name: &str, value: &str| (name.to_owned(), value.to_owned());
+        assert_eq!(
+            config.set,
+            [pair("payments.holdMinutes", "10"), pair("a.b", "c=d")]
+        );
+        assert!(parsed("server serve --set a.b").is_err());
     }
 
     #[test]

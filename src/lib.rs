@@ -14,6 +14,7 @@ pub mod js;
 pub mod live;
 pub mod mail;
 pub mod model;
+pub mod modules;
 pub mod outbound;
 pub mod server;
 pub mod store;

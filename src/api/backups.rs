@@ -5,7 +5,7 @@ use actix_web::web::{Data, Path, Payload, ServiceConfig};
 use actix_web::{HttpRequest, HttpResponse, web};
 use serde::{Deserialize, Serialize};
 
-use super::{body as fields, encode, records};
+use super::{body as fields, encode};
 use crate::base::code::BODY_INVALID;
 use crate::base::date::DateTime;
 use crate::engine::{Engine, Error};
@@ -115,7 +115,7 @@ pub(super) async fn upload_backup(
     };
     let file = sent.into_iter().find(|(name, _)| name == "file");
     let file = match file {
-        Some((name, file)) => Some(records::upload(name, file).await?),
+        Some((name, file)) => Some(file.into_upload(name).await?),
         None => None,
     };
     let stored = engine.upload_backup(file).await;

@@ -19,6 +19,7 @@ mod record_auth_response;
 pub mod record_auth_verification;
 pub mod records;
 pub mod settings;
+pub mod settings_own;
 pub mod sql;
 mod tap;
 
@@ -43,6 +44,7 @@ pub fn configure(config: &mut ServiceConfig) {
     files::configure(config);
     realtime::configure(config);
     settings::configure(config);
+    settings_own::configure(config);
     logs::configure(config);
     crons::configure(config);
     sql::configure(config);

@@ -63,6 +63,8 @@ use crate::model::{Collection, Field, FieldKind};
         super::settings::try_storage,
         super::settings::try_mail,
         super::settings::sign_apple_client_secret,
+        super::settings_own::view_own_settings,
+        super::settings_own::update_own_settings,
         super::logs::list_logs,
         super::logs::view_log,
         super::logs::log_stats,
@@ -91,6 +93,19 @@ impl Documents {
         serde_json::to_string_pretty(&self.whole()?)
     }
 
+    /// Methods and paths of all static routes, such as `GET` and `/api/collections/{collection}`.
+    #[must_use]
+    pub fn operations(&self) -> Vec<(String, String)> {
+        let description = self.whole().unwrap_or_default();
+        let paths = description.get("paths").and_then(Json::as_object);
+        let mut operations = Vec::new();
+        for (path, item) in paths.into_iter().flatten() {
+            let methods = item.as_object().into_iter().flat_map(Map::keys);
+            operations.extend(methods.map(|method| (method.to_ascii_uppercase(), path.clone())));
+        }
+        operations
+    }
+
     /// All static routes; paths in order.
     fn whole(&self) -> Result<Json, serde_json::Error> {
         let mut whole = serde_json::to_value(Description::openapi())?;
@@ -107,26 +122,6 @@ impl Documents {
         }
         Ok(whole)
     }
-}
-
-/// Methods and paths of the API, such as `GET` and `/api/collections/{collection}`.
-#[must_use]
-pub fn operations() -> Vec<(String, String)> {
-    let description = serde_json::to_value(Description::openapi()).unwrap_or_default();
-    let paths = description.get("paths").and_then(Json::as_object);
-    let methods = |item: &Json| -> Vec<String> {
-        let methods = item.as_object().into_iter().flat_map(|item| item.keys());
-        methods.map(|method| method.to_ascii_uppercase()).collect()
-    };
-    paths
-        .into_iter()
-        .flatten()
-        .flat_map(|(path, item)| {
-            methods(item)
-                .into_iter()
-                .map(move |method| (method, path.clone()))
-        })
-        .collect()
 }
 
 /// This description.

@@ -5,19 +5,16 @@ use std::sync::Arc;
 use actix_web::web::{Data, Path, Payload, ServiceConfig};
 use actix_web::{HttpRequest, HttpResponse, web};
 
-use tokio::io::AsyncReadExt;
-
 use super::encode;
 use super::tap::Tap;
-use crate::blob::{mime, name};
 use crate::engine::events::EventKind;
 use crate::engine::records::{Found, Input, ListParams, Viewing, Writing};
 use crate::engine::{Engine, Link, RequestInfo};
 use crate::filter::fields::FieldPicker;
-use crate::http::body::{self, BodyData, UploadedFile};
+use crate::http::body::{self, BodyData};
 use crate::http::rate::{RateLimits, Subject};
 use crate::http::{ApiError, BodyLimit, Caller, Paging, Query};
-use crate::model::{Collection, FieldKind, Record, Upload, UploadSource};
+use crate::model::{Collection, FieldKind, Record};
 
 pub(super) fn configure(config: &mut ServiceConfig) {
     config
@@ -350,40 +347,12 @@ pub(super) async fn input(body: BodyData, collection: &Collection) -> Result<Inp
             .field_of_key(&key)
             .filter(|field| field.as_file().is_some() && !key.ends_with('-'));
         if let Some(field) = field {
-            let upload = upload(field.name.clone(), file).await?;
+            let upload = file.into_upload(field.name.clone()).await?;
             uploads.push((key, upload));
         }
     }
     Ok(Input {
         body: body.fields,
         uploads,
-    })
-}
-
-/// How much of a file is looked at to find its type.
-const HEAD_BYTES: u64 = 3072;
-
-pub(super) async fn upload(field: String, file: UploadedFile) -> Result<Upload, ApiError> {
-    let head = match &file.source {
-        UploadSource::Memory(bytes) => bytes.slice(..bytes.len().min(HEAD_BYTES as usize)),
-        UploadSource::File(temporary) => {
-            let mut head = Vec::new();
-            let file = tokio::fs::File::open(&temporary.path)
-                .await
-                .map_err(ApiError::internal)?;
-            file.take(HEAD_BYTES)
-                .read_to_end(&mut head)
-                .await
-                .map_err(ApiError::internal)?;
-            head.into()
-        }
-    };
-    Ok(Upload {
-        field,
-        name: name::normalize(&file.name, &head),
-        original_name: file.name,
-        size: file.size_bytes,
-        content_type: mime::detect(&head).content_type().into_owned(),
-        source: file.source,
     })
 }

@@ -27,18 +27,24 @@ pub fn sha512(text: &str) -> String {
 /// HMAC-SHA-256 (RFC 2104); empty if it cannot be computed.
 #[must_use]
 pub fn hs256(text: &str, key: &str) -> String {
-    hmac(text, key, Algorithm::HS256)
+    hmac(text.as_bytes(), key.as_bytes(), Algorithm::HS256)
+}
+
+/// HMAC-SHA-256 (RFC 2104) of bytes; empty if it cannot be computed.
+#[must_use]
+pub fn hmac_sha256(bytes: &[u8], key: &[u8]) -> String {
+    hmac(bytes, key, Algorithm::HS256)
 }
 
 /// HMAC-SHA-512 (RFC 2104); empty if it cannot be computed.
 #[must_use]
 pub fn hs512(text: &str, key: &str) -> String {
-    hmac(text, key, Algorithm::HS512)
+    hmac(text.as_bytes(), key.as_bytes(), Algorithm::HS512)
 }
 
-fn hmac(text: &str, key: &str, algorithm: Algorithm) -> String {
-    let key = EncodingKey::from_secret(key.as_bytes());
-    crypto::sign(text.as_bytes(), &key, algorithm)
+fn hmac(bytes: &[u8], key: &[u8], algorithm: Algorithm) -> String {
+    let key = EncodingKey::from_secret(key);
+    crypto::sign(bytes, &key, algorithm)
         .ok()
         .and_then(|signature| URL_SAFE_NO_PAD.decode(signature).ok())
         .map(|bytes| hex(&bytes))

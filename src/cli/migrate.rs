@@ -14,7 +14,8 @@ pub(super) async fn run(config: &Config, action: &Migrate) -> anyhow::Result<()>
     let engine = server::open(config).await?;
     let stop = CancellationToken::new();
     let live = server::open_live(config, &engine);
-    let scripts = server::open_scripts(config, &engine, &live, stop.clone()).await?;
+    let modules = server::open_modules(config, &engine, &live).await?;
+    let scripts = server::open_scripts(config, &engine, &live, &modules, stop.clone()).await?;
     let result = act(&scripts, action).await;
     scripts.stop().await;
     live.end();

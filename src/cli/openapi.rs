@@ -3,6 +3,6 @@
 /// # Errors
 /// Never in practice.
 pub(super) fn run() -> anyhow::Result<()> {
-    super::say(&crate::server::documents().static_description()?);
+    super::say(&crate::server::all_documents().static_description()?);
     Ok(())
 }

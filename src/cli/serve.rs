@@ -36,10 +36,14 @@ pub(super) async fn run(config: &Config, options: &Serve) -> anyhow::Result<()> 
         let folder = tokio::select! {
             _ = terminate.recv() => break,
             _ = interrupt.recv() => break,
-            folder = engine.restore_requested() => folder,
+            () = engine.restart_requested() => None,
+            folder = engine.restore_requested() => Some(folder),
         };
         drop(engine);
-        running = server::restore(running, config, &listener, folder).await?;
+        running = match folder {
+            Some(folder) => server::restore(running, config, &listener, folder).await?,
+            None => server::restart(running, config, &listener).await?,
+        };
     }
     running.stop().await;
     Ok(())

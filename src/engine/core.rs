@@ -2,6 +2,7 @@
 
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use arc_swap::ArcSwap;
 use tokio::runtime::Handle;
@@ -13,6 +14,7 @@ use super::events::Interceptors;
 use super::hooks::{Hooks, RecordHook};
 use super::mails::Mails;
 use super::settings::Settings;
+use super::settings::own::OwnState;
 use super::{Error, auth::AuthCache};
 use crate::base::clock::Clock;
 use crate::base::date::DateTime;
@@ -55,12 +57,14 @@ struct Inner {
     compiler: Compiler,
     passwords: PasswordQueue,
     settings: ArcSwap<Settings>,
+    own: OwnState,
     hooks: ArcSwap<Hooks>,
     collection_hooks: ArcSwap<CollectionHooks>,
     interceptors: Interceptors,
     crons: Crons,
     auth_cache: AuthCache,
     backups: Backups,
+    bootstrapped: AtomicBool,
 }
 
 impl Engine {
@@ -72,6 +76,7 @@ impl Engine {
     pub async fn open(options: EngineOptions) -> Result<Self, Error> {
         let mut conn = options.store.read().await?;
         let settings = Settings::load(&mut conn, options.encryption_key.as_deref()).await?;
+        let own = OwnState::load(&mut conn, options.encryption_key.as_deref()).await?;
         drop(conn);
         let backups = Backups::of(options.store.dir());
         let engine = Self {
@@ -87,12 +92,14 @@ impl Engine {
                 passwords: PasswordQueue::new()
                     .map_err(|error| Error::internal("no threads to hash passwords", error))?,
                 settings: ArcSwap::from_pointee(settings),
+                own,
                 hooks: ArcSwap::from_pointee(Hooks::default()),
                 collection_hooks: ArcSwap::default(),
                 interceptors: Interceptors::default(),
                 crons: Crons::default(),
                 auth_cache: AuthCache::default(),
                 backups,
+                bootstrapped: AtomicBool::new(false),
             }),
         };
         for hook in super::auth::system_hooks() {
@@ -123,6 +130,10 @@ impl Engine {
         self.inner.settings.load_full()
     }
 
+    pub(super) fn own_state(&self) -> &OwnState {
+        &self.inner.own
+    }
+
     pub(super) fn set_settings(&self, settings: Settings) {
         self.inner.settings.store(Arc::new(settings));
     }
@@ -144,6 +155,17 @@ impl Engine {
     #[must_use]
     pub fn interceptors(&self) -> &Interceptors {
         &self.inner.interceptors
+    }
+
+    /// Whether the server's start is behind: those who listen to [`super::events::EventKind::Bootstrap`] run before and
+    /// after that.
+    #[must_use]
+    pub fn is_bootstrapped(&self) -> bool {
+        self.inner.bootstrapped.load(Ordering::Relaxed)
+    }
+
+    pub(super) fn set_bootstrapped(&self) {
+        self.inner.bootstrapped.store(true, Ordering::Relaxed);
     }
 
     /// The scheduled jobs.

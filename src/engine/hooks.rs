@@ -48,6 +48,7 @@ pub struct RecordEvent<'t> {
     pub engine: Engine,
     /// The transaction; everything a handler reads or writes belongs to it.
     pub tx: &'t mut Tx,
+    /// A handler that finds the record of a create to be there already may put that record in place and set [`Op::Update`].
     pub op: Op,
     pub record: Record,
     /// The request that asked for the write, if a request did.
@@ -127,6 +128,12 @@ pub trait RecordHook: Send + Sync {
         true
     }
 
+    /// Whether the handler must see this collection's records before they are checked, since it completes them or hears of
+    /// those that are refused. Records are then checked inside the transaction alone, behind the handler.
+    fn completes(&self, _collection: &Collection) -> bool {
+        false
+    }
+
     /// Whether the handler wants [`RecordHook::after_success`] or [`RecordHook::failed`] for this collection's writes.
     fn follows(&self, _collection: &Collection) -> bool {
         false
@@ -141,6 +148,14 @@ pub trait RecordHook: Send + Sync {
     ) -> BoxFuture<'a, Result<(), Error>> {
         next.run(event)
     }
+
+    /// Whether the handler takes part in showing this collection's records.
+    fn presents(&self, _collection: &Collection) -> bool {
+        false
+    }
+
+    /// Brings a record that is about to be shown up to the moment, such as a state that has run out. What is stored stays.
+    fn present(&self, _engine: &Engine, _record: &mut Record) {}
 
     /// Called after the commit, in commit order. Must not wait for anything.
     fn committed(&self, _engine: &Engine, _event: &Committed) {}
@@ -236,6 +251,29 @@ impl Hooks {
             handler.wants(collection) && !handler.is_settable(collection, field)
         };
         !self.handlers.iter().any(refuses)
+    }
+
+    /// Brings records of one collection up to the moment; see [`RecordHook::present`].
+    pub(super) fn present(&self, engine: &Engine, records: &mut [Record]) {
+        let Some(first) = records.first() else {
+            return;
+        };
+        let collection = Arc::clone(first.collection());
+        for handler in &self.handlers {
+            if handler.presents(&collection) {
+                for record in &mut *records {
+                    handler.present(engine, record);
+                }
+            }
+        }
+    }
+
+    /// Whether a handler must see the records of a collection before they are checked.
+    pub(super) fn complete(&self, collection: &Collection) -> bool {
+        let completes = |handler: &Arc<dyn RecordHook>| {
+            handler.wants(collection) && handler.completes(collection)
+        };
+        self.handlers.iter().any(completes)
     }
 
     /// The handlers among `handlers` that follow a collection's writes.

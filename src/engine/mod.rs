@@ -24,6 +24,7 @@ mod mails;
 pub mod records;
 mod request;
 mod rules;
+mod script_api;
 pub mod settings;
 
 pub use core::{Engine, EngineOptions};
@@ -33,3 +34,4 @@ pub use hooks::{Committed, Failed, Hooks, Next, Op, RecordEvent, RecordHook, Sta
 pub use link::Link;
 pub use mails::RecordMail;
 pub use request::{RequestInfo, context};
+pub use script_api::{ApiCall, ApiFunction, ScriptApi};

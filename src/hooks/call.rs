@@ -31,6 +31,9 @@ use crate::store::Tx;
 /// What a call may take beyond its script time for what it waits for, before it counts as lost.
 const ANSWER_GRACE: Duration = Duration::from_secs(120);
 
+/// What a stop at the time limit may take until the caller hears of it.
+const STOP_GRACE: Duration = Duration::from_secs(1);
+
 /// A script's function as a handler of events.
 pub(super) struct ScriptHandler {
     pub(super) engine: Engine,
@@ -118,7 +121,7 @@ impl ScriptVisit {
                     }
                 },
             };
-            let budget = host.options().budget;
+            let budget = host.options().budget + STOP_GRACE;
             if deadline.is_some() {
                 *deadline = Some(Instant::now() + budget);
             }
@@ -312,9 +315,7 @@ fn complete(context: &mut Context, result: JsResult<JsValue>, done: Done, promis
             if value.is_promise() {
                 promised();
             }
-            if let Err(error) = when_done(value, context, done) {
-                tracing::error!("a script's promise cannot be waited for: {error}");
-            }
+            when_done(value, context, done);
         }
         // An asynchronous function swallows the error of its limit.
         (Some(fired), Ok(_)) => {
@@ -420,6 +421,7 @@ pub(super) fn plain_call(
         scope: Some(Rc::clone(scope)),
         // Timers of a call with a session are waited for, also when the script is loaded anew meanwhile.
         session: Some(Rc::new(Session::plain())),
+        call: Some(Rc::default()),
         ..Current::default()
     };
     let owner = Rc::clone(scope);

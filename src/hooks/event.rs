@@ -14,6 +14,7 @@ use boa_gc::GcRefCell;
 use serde_json::Value as Json;
 use tokio::sync::{mpsc, oneshot};
 
+use super::allowance::Allowance;
 use super::collection::CollectionObject;
 use super::failure;
 use super::globals::mail;
@@ -395,7 +396,8 @@ fn from_js(before: Slot, value: &JsValue, context: &mut Context) -> JsResult<Slo
             Some(list) if list.is_array() => {
                 let list = JsArray::from_object(list)?;
                 let mut records = Vec::new();
-                for index in 0..list.length(context)? {
+                let length = Allowance::default().length(list.length(context)?)?;
+                for index in 0..length {
                     let one = list.get(index, context)?;
                     records.extend(RecordObject::record(&one));
                 }
@@ -411,7 +413,8 @@ fn from_js(before: Slot, value: &JsValue, context: &mut Context) -> JsResult<Slo
             Some(list) if list.is_array() => {
                 let list = JsArray::from_object(list)?;
                 let mut collections = Vec::new();
-                for index in 0..list.length(context)? {
+                let length = Allowance::default().length(list.length(context)?)?;
+                for index in 0..length {
                     let one = list.get(index, context)?;
                     collections.extend(CollectionObject::collection(&one, context)?);
                 }

@@ -140,6 +140,12 @@ fn answer(status: u32, message: String, data: Map<String, Json>) -> Error {
 /// An engine's error as a script catches it: what a script threw comes out as it was, the rest as PocketBase's host errors.
 pub(super) fn to_js(error: &Error, context: &mut Context) -> JsError {
     let made = match error {
+        // What another script threw: scripts may read it, clients may not, even when it is thrown on.
+        Error::Custom {
+            message,
+            cause: Some(_),
+            ..
+        } if message.is_empty() => make_host_error(error, context),
         Error::Custom { .. } | Error::Unauthorized(_) | Error::Forbidden(_) => make(error, context),
         _ => make_host_error(error, context),
     };
@@ -189,6 +195,11 @@ pub(super) fn describe(error: &Error) -> String {
     match error {
         Error::Validation { fields, .. } => fields.to_string(),
         Error::NotFound(message) if message.is_empty() => NO_ROWS.to_owned(),
+        Error::Custom {
+            message,
+            cause: Some(cause),
+            ..
+        } if message.is_empty() => cause.to_string(),
         Error::Internal(message, Some(cause)) => {
             let mut last: &dyn std::error::Error = cause;
             while let Some(source) = last.source() {

@@ -74,9 +74,12 @@ pub(super) fn read(path: &Path) -> Text {
     if size > TEXT_BYTES_MAX {
         return Err("the file is too large".to_owned());
     }
-    fs::read_to_string(path)
-        .map(Arc::from)
-        .map_err(|error| error.to_string())
+    let text = fs::read_to_string(path).map_err(|error| error.to_string())?;
+    if text.trim_ascii().is_empty() {
+        // A file that is being written anew begins like this, and must not replace what runs.
+        return Err("the file is empty".to_owned());
+    }
+    Ok(text.into())
 }
 
 /// What is in the folders at one moment.
@@ -102,7 +105,12 @@ pub(super) struct Folders {
 pub(super) fn scan(folders: &Folders, loaded: &BTreeSet<PathBuf>) -> Found {
     let folder = &folders.hooks;
     let mut paths = Vec::new();
-    collect(folder, 0, folders.top_level_only, &mut paths);
+    collect(
+        folder,
+        folders.top_level_only,
+        &mut Visited::default(),
+        &mut paths,
+    );
     paths.sort();
     let mut texts: BTreeMap<PathBuf, Text> = paths
         .iter()
@@ -113,7 +121,7 @@ pub(super) fn scan(folders: &Folders, loaded: &BTreeSet<PathBuf>) -> Found {
     paths.retain(|path| !required.contains(path));
     let mut modules = BTreeMap::new();
     let mut shared = Vec::new();
-    collect_modules(&folders.modules, 0, &mut shared);
+    collect_modules(&folders.modules, &mut Visited::default(), &mut shared);
     for path in shared.into_iter().chain(required) {
         let text = texts.remove(&path).unwrap_or_else(|| read(&path));
         modules.insert(path, digest(&text));
@@ -166,8 +174,34 @@ pub(super) fn is_source(path: &Path) -> bool {
     !name.starts_with('.') && (extension == "js" || extension == "ts") && !name.ends_with(".d.ts")
 }
 
+/// The folders on the way, by where they really are: a link may lead to a folder that is looked at already.
+#[derive(Default)]
+struct Visited {
+    folders: BTreeSet<PathBuf>,
+    depth: usize,
+}
+
+impl Visited {
+    /// Looks into a folder, unless that was done before or it is too deep.
+    fn enter(&mut self, folder: &Path, look: impl FnOnce(&mut Self)) {
+        let Ok(place) = fs::canonicalize(folder) else {
+            return;
+        };
+        if self.depth > FOLDERS_DEPTH_MAX || !self.folders.insert(place) {
+            return;
+        }
+        self.depth += 1;
+        look(self);
+        self.depth -= 1;
+    }
+}
+
 /// All files below the modules folder that may be required.
-fn collect_modules(folder: &Path, depth: usize, paths: &mut Vec<PathBuf>) {
+fn collect_modules(folder: &Path, visited: &mut Visited, paths: &mut Vec<PathBuf>) {
+    visited.enter(folder, |visited| modules_in(folder, visited, paths));
+}
+
+fn modules_in(folder: &Path, visited: &mut Visited, paths: &mut Vec<PathBuf>) {
     let Ok(entries) = fs::read_dir(folder) else {
         return;
     };
@@ -181,16 +215,25 @@ fn collect_modules(folder: &Path, depth: usize, paths: &mut Vec<PathBuf>) {
             continue;
         }
         if path.is_dir() {
-            if depth < FOLDERS_DEPTH_MAX {
-                collect_modules(&path, depth + 1, paths);
-            }
+            collect_modules(&path, visited, paths);
         } else if is_source(&path) || name.ends_with(".json") {
             paths.push(path);
         }
     }
 }
 
-fn collect(folder: &Path, depth: usize, top_level_only: bool, paths: &mut Vec<PathBuf>) {
+fn collect(folder: &Path, top_level_only: bool, visited: &mut Visited, paths: &mut Vec<PathBuf>) {
+    visited.enter(folder, |visited| {
+        scripts_in(folder, top_level_only, visited, paths);
+    });
+}
+
+fn scripts_in(
+    folder: &Path,
+    top_level_only: bool,
+    visited: &mut Visited,
+    paths: &mut Vec<PathBuf>,
+) {
     let Ok(entries) = fs::read_dir(folder) else {
         return;
     };
@@ -202,8 +245,8 @@ fn collect(folder: &Path, depth: usize, top_level_only: bool, paths: &mut Vec<Pa
         let name = entry.file_name().to_string_lossy().into_owned();
         if path.is_dir() {
             let hidden = name.starts_with('.') || name == "node_modules";
-            if !hidden && !top_level_only && depth < FOLDERS_DEPTH_MAX {
-                collect(&path, depth + 1, top_level_only, paths);
+            if !hidden && !top_level_only {
+                collect(&path, top_level_only, visited, paths);
             }
         } else if is_source(&path) {
             let starts = name.ends_with(".pb.js") || name.ends_with(".pb.ts");
@@ -341,5 +384,24 @@ mod tests {
         fs::write(hooks.join("x.pb.js"), "").unwrap();
         let found = scan(&folders, &BTreeSet::new());
         assert_eq!(found.scripts[0].0.id, "x");
+    }
+
+    #[test]
+    fn a_linked_folder_is_looked_at_once() {
+        let folder = tempfile::tempdir().unwrap();
+        let hooks = folder.path().join("hooks");
+        fs::create_dir_all(hooks.join("deep")).unwrap();
+        fs::write(hooks.join("a.js"), "").unwrap();
+        fs::write(hooks.join("deep/b.js"), "").unwrap();
+        for link in ["one", "two", "deep/three"] {
+            std::os::unix::fs::symlink(&hooks, hooks.join(link)).unwrap();
+        }
+        let folders = Folders {
+            modules: hooks.clone(),
+            hooks,
+            top_level_only: false,
+        };
+        let found = scan(&folders, &BTreeSet::new());
+        assert_eq!(found.scripts.len(), 2);
     }
 }

@@ -12,7 +12,7 @@ use actix_web::dev::{
     Payload, Service, ServiceRequest, ServiceResponse, Transform, fn_service, forward_ready,
 };
 use actix_web::error::PayloadError;
-use actix_web::http::header::{ACCEPT_ENCODING, HeaderName, HeaderValue, VARY};
+use actix_web::http::header::{ACCEPT_ENCODING, AUTHORIZATION, HeaderName, HeaderValue, VARY};
 use actix_web::middleware::Compress;
 use actix_web::web::Data;
 use actix_web::{Error as ActixError, HttpMessage, HttpRequest, HttpResponse, ResponseError};
@@ -94,7 +94,12 @@ where
                 .wants_requests()
                 .then(|| {
                     let method = method_of(request.request());
-                    Plan::of(&registry, method.as_str(), request.path())
+                    Plan::of(
+                        &registry,
+                        &self.scripts.inner.server_routes,
+                        method.as_str(),
+                        request.path(),
+                    )
                 })
                 .flatten()
         };
@@ -238,9 +243,12 @@ async fn begin(
 /// Lets the API see what middlewares made of the request.
 fn hand_over(event: &Event, request: &mut ServiceRequest) {
     let Some(parts) = &event.request else { return };
-    request
-        .extensions_mut()
-        .insert(KnownAuth(parts.info.auth.clone()));
+    // Who sent no header is not known yet to be a guest: streams also take a token of the query.
+    if parts.info.auth.is_some() || request.headers().contains_key(AUTHORIZATION) {
+        request
+            .extensions_mut()
+            .insert(KnownAuth(parts.info.auth.clone()));
+    }
     if headers(request.request())[..] == parts.headers[..] {
         return;
     }

@@ -18,6 +18,7 @@
 //! | `registry` | what scripts have registered, as the rest of the server sees it |
 //! | `call`, `session`, `event` | calls of script functions and what they ask for meanwhile |
 //! | `operate` | how script functions use the engine |
+//! | `allowance`, `values`, `encode` | values of scripts as the host's, up to a size |
 //! | `writes` | scripts in the write chains of records and collections |
 //! | `router` | routes of scripts |
 //! | `migrations`, `automigrate` | scripts that change the database once; writing them |
@@ -28,6 +29,7 @@
 //! Invariants: a failing script harms only itself; an event is handled by one version of a script; a script waits for the
 //! engine, never the engine for a script beyond its limit.
 
+mod allowance;
 mod automigrate;
 mod call;
 mod catalog;
@@ -61,8 +63,8 @@ mod world;
 mod writes;
 mod zone;
 
-use std::path::PathBuf;
-use std::sync::Arc;
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, OnceLock, Weak};
 use std::time::Duration;
 
 use tokio::sync::oneshot;
@@ -75,10 +77,13 @@ pub use self::gate::Gate;
 use self::globals::modules::Apis;
 use self::globals::storage::Storage;
 use self::registry::Published;
+use self::router::Routes;
+use self::serve::server_routes;
 use self::topics::Topics;
 use self::world::{Updated, World};
-use crate::engine::Engine;
+use crate::api::realtime::Clients;
 use crate::engine::events::{EventKind, Handler, Interceptor};
+use crate::engine::{Engine, ScriptApi};
 use crate::js::host::{Host, HostOptions};
 use crate::js::lane::Route;
 use crate::js::thread::Turn;
@@ -94,7 +99,7 @@ pub struct HookOptions {
     pub migrations_dir: PathBuf,
     /// The script time of one handler call.
     pub budget: Duration,
-    /// By how much the process may grow during one call, in bytes.
+    /// How many bytes one call may take and not give back.
     pub growth_bytes_max: u64,
     /// Scripts may use files, the environment and commands.
     pub allow_os: bool,
@@ -108,6 +113,8 @@ pub struct HookOptions {
     pub watch: bool,
     /// `$app.isDev()`.
     pub dev: bool,
+    /// `$app.encryptionEnv()`: the name of a variable; empty for none.
+    pub encryption_env: String,
 }
 
 /// The parts of the server that scripts use.
@@ -115,11 +122,14 @@ pub struct HookOptions {
 pub struct HookParts {
     pub engine: Engine,
     pub live: Live,
+    /// The clients of `/api/realtime`.
+    pub clients: Clients,
     /// What modules give scripts.
     pub apis: Vec<Arc<dyn ScriptApi>>,
+    /// Methods and paths of the server's own routes: a script's route comes first only where its pattern says more.
+    pub operations: Vec<(String, String)>,
 }
 
-pub use globals::modules::{ApiFunction, ScriptApi};
 pub use routes::{configure, description};
 
 /// What the script thread needs beside the engine.
@@ -129,8 +139,12 @@ struct Options {
     topics: Topics,
     catalog: Catalog,
     live: Live,
+    clients: Clients,
     apis: Apis,
     storage: Storage,
+    crons: crons::Known,
+    /// The scripts themselves, for what they do to themselves.
+    scripts: Arc<OnceLock<Weak<Inner>>>,
 }
 
 /// A handle to the scripts of a server.
@@ -145,6 +159,7 @@ struct Inner {
     options: HookOptions,
     published: Published,
     catalog: Catalog,
+    server_routes: Routes,
     stop: CancellationToken,
     /// One change of scripts at a time.
     changing: tokio::sync::Mutex<()>,
@@ -169,6 +184,7 @@ impl Scripts {
             published.clone(),
             stop.clone(),
         ));
+        let own = Arc::new(OnceLock::new());
         let setup = {
             let (engine, published) = (engine.clone(), published.clone());
             let options = Options {
@@ -176,12 +192,19 @@ impl Scripts {
                 topics,
                 catalog: catalog.clone(),
                 live: parts.live.clone(),
+                clients: parts.clients.clone(),
                 apis: Apis::new(&parts.apis),
                 storage: Storage::default(),
+                crons: crons::Known::default(),
+                scripts: Arc::clone(&own),
             };
             Arc::new(move |turn: &mut Turn<'_>| {
                 World::set_up(turn, engine.clone(), options.clone(), published.clone());
             })
+        };
+        let lost = {
+            let catalog = catalog.clone();
+            Arc::new(move |file: &Path| catalog.lost(file))
         };
         let host = Host::start(
             HostOptions {
@@ -190,18 +213,20 @@ impl Scripts {
                 ..HostOptions::default()
             },
             setup,
+            lost,
         )?;
-        Ok(Self {
-            inner: Arc::new(Inner {
-                engine: engine.clone(),
-                host,
-                options,
-                published,
-                catalog,
-                stop,
-                changing: tokio::sync::Mutex::default(),
-            }),
-        })
+        let inner = Arc::new(Inner {
+            engine: engine.clone(),
+            host,
+            options,
+            published,
+            catalog,
+            server_routes: server_routes(parts.operations),
+            stop,
+            changing: tokio::sync::Mutex::default(),
+        });
+        let _ = own.set(Arc::downgrade(&inner));
+        Ok(Self { inner })
     }
 
     /// Loads all scripts and takes part in the engine's events. Scripts that fail to load are logged.

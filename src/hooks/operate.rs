@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use boa_engine::{Context, JsNativeError, JsResult};
 use futures_util::future::BoxFuture;
-use tokio::sync::oneshot;
+use tokio::sync::{mpsc, oneshot};
 
 use super::failure;
 use super::session::{App, Operation, ToHost};
@@ -29,14 +29,39 @@ where
     T: Send + 'static,
     F: for<'a> FnOnce(App<'a>) -> BoxFuture<'a, Result<T, Error>> + Send + 'static,
 {
-    let thread = Thread::of_native()?;
     let session = session()?;
+    operate_in(context, session.transaction.as_ref(), operation)
+}
+
+/// As [`operate`], for auxiliary.db: inside the transaction that a script has there, or by itself.
+///
+/// # Errors
+/// As [`operate`].
+pub(super) fn operate_auxiliary<T, F>(context: &mut Context, operation: F) -> JsResult<T>
+where
+    T: Send + 'static,
+    F: for<'a> FnOnce(App<'a>) -> BoxFuture<'a, Result<T, Error>> + Send + 'static,
+{
+    let transaction = world()?.auxiliary.borrow().clone();
+    operate_in(context, transaction.as_ref(), operation)
+}
+
+fn operate_in<T, F>(
+    context: &mut Context,
+    transaction: Option<&mpsc::UnboundedSender<ToHost>>,
+    operation: F,
+) -> JsResult<T>
+where
+    T: Send + 'static,
+    F: for<'a> FnOnce(App<'a>) -> BoxFuture<'a, Result<T, Error>> + Send + 'static,
+{
+    let thread = Thread::of_native()?;
     let chain = thread.chain();
     let wait = Wait {
         limit: OPERATION_MAX,
         serves_others: false,
     };
-    let result = match &session.transaction {
+    let result = match transaction {
         Some(transaction) => {
             let (answer, answered) = oneshot::channel();
             let work: Operation = Box::new(move |app| run_and_answer(app, operation, answer));

@@ -10,6 +10,7 @@ use boa_engine::{
 use boa_gc::GcRefCell;
 use serde_json::{Map, Value as Json};
 
+use super::allowance::Allowance;
 use super::collection::CollectionObject;
 use super::globals::filesystem::FileObject;
 use super::globals::{Natives, Shared};
@@ -107,8 +108,7 @@ impl RecordObject {
         Self::on(value, |state| {
             let before = std::mem::replace(&mut state.record, record);
             if state.before.is_none() {
-                let blank = || Record::new(Arc::clone(before.collection()));
-                state.before = Some(Box::new(before.to_original().unwrap_or_else(blank)));
+                state.before = Some(Box::new(before.to_former()));
             }
         });
     }
@@ -299,7 +299,8 @@ fn put_files(this: &JsValue, name: &str, value: &JsValue, context: &mut Context)
     if object.is_array() {
         let array = JsArray::from_object(object)?;
         items.clear();
-        for index in 0..array.length(context)? {
+        let length = Allowance::default().length(array.length(context)?)?;
+        for index in 0..length {
             items.push(array.get(index, context)?);
         }
     }
@@ -431,7 +432,7 @@ fn load(this: &JsValue, args: &[JsValue], context: &mut Context) -> JsResult<JsV
     let Some(object) = args.get_or_undefined(0).as_object() else {
         return Ok(JsValue::undefined());
     };
-    for key in object.own_property_keys(context)? {
+    for key in Allowance::default().keys(&object, context)? {
         let name = JsValue::from(&key);
         if name.is_symbol() {
             continue;
@@ -461,10 +462,7 @@ fn mark_as_not_new(this: &JsValue, _: &[JsValue], _: &mut Context) -> JsResult<J
 fn original(this: &JsValue, _: &[JsValue], _: &mut Context) -> JsResult<JsValue> {
     let before = RecordObject::on(this, |state| match &state.before {
         Some(before) => Record::clone(before),
-        None => {
-            let blank = || Record::new(Arc::clone(state.record.collection()));
-            state.record.to_original().unwrap_or_else(blank)
-        }
+        None => state.record.to_former(),
     });
     Ok(RecordObject::create(before.ok_or_else(no_record)?)?.into())
 }

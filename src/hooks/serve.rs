@@ -1,6 +1,6 @@
 //! The way of a request through middlewares of scripts to a route of theirs, or to the API.
 
-use std::sync::{Arc, OnceLock};
+use std::sync::Arc;
 
 use futures_util::future::BoxFuture;
 
@@ -34,9 +34,13 @@ pub(super) struct Found {
 
 impl Plan {
     /// The plan for a request; nothing where no script is concerned.
-    pub(super) fn of(registry: &Registry, method: &str, path: &str) -> Option<Self> {
+    pub(super) fn of(
+        registry: &Registry,
+        server: &Routes,
+        method: &str,
+        path: &str,
+    ) -> Option<Self> {
         let found = registry.routes.find(method, path).filter(|(route, _)| {
-            let server = server_routes();
             let other = server.find(method, path);
             other.is_none_or(|(other, _)| route.is_before(other))
         });
@@ -123,22 +127,19 @@ impl Plan {
 }
 
 /// The routes of the server itself, as patterns to compare those of scripts with.
-fn server_routes() -> &'static Routes {
-    static ROUTES: OnceLock<Routes> = OnceLock::new();
-    ROUTES.get_or_init(|| {
-        let mut routes = Routes::default();
-        let pages = [
-            ("GET".to_owned(), "/_".to_owned()),
-            ("GET".to_owned(), "/_/{path...}".to_owned()),
-        ];
-        for (method, path) in crate::api::openapi::operations().into_iter().chain(pages) {
-            if let Ok(route) = Route::new(&method, &path) {
-                routes.add(route);
-            }
+pub(super) fn server_routes(operations: Vec<(String, String)>) -> Routes {
+    let mut routes = Routes::default();
+    let pages = [
+        ("GET".to_owned(), "/_".to_owned()),
+        ("GET".to_owned(), "/_/{path...}".to_owned()),
+    ];
+    for (method, path) in operations.into_iter().chain(pages) {
+        if let Ok(route) = Route::new(&method, &path) {
+            routes.add(route);
         }
-        routes.seal();
-        routes
-    })
+    }
+    routes.seal();
+    routes
 }
 
 /// A handler that lets a request go on or not.

@@ -27,6 +27,15 @@ const KINDS: &[EventKind] = &[
     EventKind::RecordDeleteExecute,
 ];
 
+/// The kinds that come before the checks of a record, or hear of what they refuse.
+const BEFORE_CHECKS: &[EventKind] = &[
+    EventKind::RecordValidate,
+    EventKind::RecordCreate,
+    EventKind::RecordUpdate,
+    EventKind::RecordAfterCreateError,
+    EventKind::RecordAfterUpdateError,
+];
+
 /// The kinds that follow a write of a record.
 const AFTERWARDS: &[EventKind] = &[
     EventKind::RecordAfterCreateSuccess,
@@ -84,6 +93,8 @@ impl RecordHook for RecordWrites {
             return next.run(event);
         }
         Box::pin(async move {
+            // To scripts a record that was saved still tells what it was before, until the write is behind.
+            let saves = stage != Stage::Validate && event.op != Op::Delete;
             let script_event = Event::new(kind, Some(collection))
                 .with("record", Slot::Record(Box::new(event.record.clone())));
             let mut chain = Chain::new(&handlers, script_event);
@@ -93,12 +104,18 @@ impl RecordHook for RecordWrites {
                         if let Some(record) = script_event.take_record() {
                             event.record = record;
                         }
-                        let result = WITHIN.scope(chain.within(), next.run(event)).await;
-                        script_event.set("record", Slot::Record(Box::new(event.record.clone())));
+                        let stored = saves.then(|| event.record.stored_values());
+                        let result = WITHIN.scope(chain.on_behalf(), next.run(event)).await;
+                        let mut record = event.record.clone();
+                        if let Some(before) = stored.filter(|_| result.is_ok()) {
+                            record.remember(before);
+                        }
+                        script_event.set("record", Slot::Record(Box::new(record)));
                         chain.back(script_event, result);
                     }
                     Some(Way::End(mut script_event, result)) => {
-                        if let Some(record) = script_event.take_record() {
+                        if let Some(mut record) = script_event.take_record() {
+                            record.forget_former();
                             event.record = record;
                         }
                         return result;
@@ -113,17 +130,29 @@ impl RecordHook for RecordWrites {
         self.published.load().wants_any(AFTERWARDS, collection)
     }
 
+    fn completes(&self, collection: &Collection) -> bool {
+        self.published.load().wants_any(BEFORE_CHECKS, collection)
+    }
+
     fn after_success(&self, _: &Engine, event: &Committed) -> Option<BoxFuture<'static, ()>> {
         let kind = match event.op {
             Op::Create => EventKind::RecordAfterCreateSuccess,
             Op::Update => EventKind::RecordAfterUpdateSuccess,
             Op::Delete => EventKind::RecordAfterDeleteSuccess,
         };
-        self.afterwards(
-            kind,
-            &with_original(&event.record, event.original.as_deref()),
-            None,
-        )
+        let record = || {
+            let mut record = Record::clone(&event.record);
+            match (&event.original, event.op) {
+                (Some(original), _) => record.remember(original.stored_values()),
+                (None, Op::Create) => {
+                    let blank = Record::new(Arc::clone(record.collection()));
+                    record.remember(blank.stored_values());
+                }
+                (None, _) => {}
+            }
+            record
+        };
+        self.afterwards(kind, event.record.collection(), record, None)
     }
 
     fn failed(&self, _: &Engine, event: &Failed) -> Option<BoxFuture<'static, ()>> {
@@ -132,7 +161,16 @@ impl RecordHook for RecordWrites {
             Op::Update => EventKind::RecordAfterUpdateError,
             Op::Delete => EventKind::RecordAfterDeleteError,
         };
-        self.afterwards(kind, &event.record, Some(&event.error))
+        let record = || {
+            let mut record = Record::clone(&event.record);
+            match (&event.original, event.op) {
+                (_, Op::Create) => record.mark_stored(false),
+                (Some(original), _) => record.remember(original.stored_values()),
+                (None, _) => {}
+            }
+            record
+        };
+        self.afterwards(kind, event.record.collection(), record, Some(&event.error))
     }
 }
 
@@ -140,32 +178,18 @@ impl RecordWrites {
     fn afterwards(
         &self,
         kind: EventKind,
-        record: &Arc<Record>,
+        collection: &Arc<Collection>,
+        record: impl FnOnce() -> Record,
         error: Option<&Arc<Error>>,
     ) -> Option<BoxFuture<'static, ()>> {
-        let collection = record.collection();
         let handlers = handlers(&self.engine, &self.published, kind, Some(collection));
         if handlers.is_empty() {
             return None;
         }
         let event = Event::new(kind, Some(Arc::clone(collection)))
-            .with("record", Slot::Record(Box::new(Record::clone(record))));
+            .with("record", Slot::Record(Box::new(record())));
         Some(tell(handlers, with_error(event, error)))
     }
-}
-
-/// A record as it was saved that still knows what it was before.
-fn with_original(record: &Arc<Record>, original: Option<&Record>) -> Arc<Record> {
-    let Some(original) = original else {
-        return Arc::clone(record);
-    };
-    let mut saved = original.clone();
-    for field in record.collection().fields() {
-        if let Some(value) = record.get(&field.name) {
-            saved.set(&field.name, value.clone());
-        }
-    }
-    Arc::new(saved)
 }
 
 /// All scripts as one handler of changes of collections.
@@ -226,7 +250,7 @@ impl CollectionHook for CollectionWrites {
                 match chain.advance(Some(&mut *event.tx)).await {
                     Some(Way::Act(mut script_event)) => {
                         take_collection(&mut script_event, &mut event.collection);
-                        let result = WITHIN.scope(chain.within(), next.run(event)).await;
+                        let result = WITHIN.scope(chain.on_behalf(), next.run(event)).await;
                         let collection = Arc::new(event.collection.clone());
                         script_event.set("collection", Slot::Collection(collection));
                         chain.back(script_event, result);

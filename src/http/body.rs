@@ -9,12 +9,14 @@ use futures_util::future::LocalBoxFuture;
 use futures_util::stream;
 use serde::Deserialize;
 use serde_json::{Map, Value};
+use tokio::io::AsyncReadExt;
 
 use super::error::ApiError;
 use super::form;
 use super::limit::{BodyLimit, content_length, read_all};
 use super::query::Query;
-use crate::model::UploadSource;
+use crate::blob::{mime, name};
+use crate::model::{Upload, UploadSource};
 
 /// A submitted body: the fields, and the files of a multipart form in their order.
 ///
@@ -40,6 +42,41 @@ pub struct UploadedFile {
     pub size_bytes: u64,
     /// Where it waits: small files in memory, others in a temporary file.
     pub source: UploadSource,
+}
+
+/// How much of a file is looked at to find its type.
+const HEAD_BYTES: usize = 3072;
+
+impl UploadedFile {
+    /// The file as an upload of a record's field: with the name it is stored under, and the type that its first bytes
+    /// tell.
+    ///
+    /// # Errors
+    /// 500 when the temporary file cannot be read.
+    pub async fn into_upload(self, field: String) -> Result<Upload, ApiError> {
+        let head = match &self.source {
+            UploadSource::Memory(bytes) => bytes.slice(..bytes.len().min(HEAD_BYTES)),
+            UploadSource::File(temporary) => {
+                let mut head = Vec::new();
+                let file = tokio::fs::File::open(&temporary.path)
+                    .await
+                    .map_err(ApiError::internal)?;
+                file.take(HEAD_BYTES as u64)
+                    .read_to_end(&mut head)
+                    .await
+                    .map_err(ApiError::internal)?;
+                head.into()
+            }
+        };
+        Ok(Upload {
+            field,
+            name: name::normalize(&self.name, &head),
+            original_name: self.name,
+            size: self.size_bytes,
+            content_type: mime::detect(&head).content_type().into_owned(),
+            source: self.source,
+        })
+    }
 }
 
 impl FromRequest for BodyData {

@@ -3,8 +3,11 @@
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
 
+use actix_web::HttpRequest;
+
 use super::caller::Caller;
 use super::error::ApiError;
+use crate::engine::Engine;
 use crate::engine::settings::{RateLimitRule, Settings};
 use crate::model::Collection;
 
@@ -68,6 +71,29 @@ impl RateLimits {
             None => format!("{}{}", rule.label, rule.audience),
         };
         self.consume(scope, &caller.ip, rule.max_requests, rule.duration, now_s)
+    }
+
+    /// Counts a request against the rule of its path.
+    ///
+    /// # Errors
+    /// 429 when the client's window is used up.
+    pub fn check_path(
+        &self,
+        engine: &Engine,
+        caller: &Caller,
+        request: &HttpRequest,
+    ) -> Result<(), ApiError> {
+        let settings = engine.settings();
+        if !settings.rate_limits.enabled {
+            return Ok(());
+        }
+        let subject = Subject {
+            collection: None,
+            tags: &[],
+            method: request.method().as_str(),
+            path: request.path(),
+        };
+        self.check(&settings, caller, &subject, engine.now().unix())
     }
 
     /// Counts one use of `scope` by `ip`, `max` per `duration_s` seconds.

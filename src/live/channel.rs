@@ -8,7 +8,7 @@ use bytes::BytesMut;
 use serde_json::json;
 
 use super::presence::Connection;
-use super::topics::{Resume, book, lifetime, limit};
+use super::topics::{Resume, book, lifetime};
 use super::{Error, Live};
 use crate::base::json as text;
 use crate::bus::{EventId, Item, Message, Start, Topic, write_data_lines};
@@ -107,7 +107,7 @@ pub(super) async fn open_channel(
     StreamCaller(caller): StreamCaller,
     request: HttpRequest,
 ) -> Result<HttpResponse, ApiError> {
-    limit(&live, &limits, &caller, &request)?;
+    limits.check_path(live.engine(), &caller, &request)?;
     let user = caller.require_auth()?.clone();
     let topic = topic_of(user.id())?;
     let (subscriber, guard) = book(&live, &caller, vec![topic.clone()]).await?;

@@ -7,10 +7,10 @@ use tokio::sync::Mutex as AsyncMutex;
 use tokio_util::sync::CancellationToken;
 
 use super::channel::Envelope;
-use super::notifications::NotificationFields;
+use super::notifications::StoredNotifications;
 use super::presence::Presence;
 use super::publication::{self, Publication};
-use super::replies::LateReplies;
+use super::replies::{GoneReaders, LateReplies};
 use super::rules::{TopicRows, TopicRules};
 use super::streams::{StreamLimits, Streams};
 use super::{Error, collections};
@@ -37,7 +37,7 @@ pub(super) struct Parts {
     pub(super) log: LogLimits,
     pub(super) rules: Arc<TopicRules>,
     pub(super) streams: Streams,
-    pub(super) replies: LateReplies,
+    pub(super) replies: Arc<LateReplies>,
     presence: Presence,
     /// Held while the collections are being made.
     making: AsyncMutex<()>,
@@ -49,29 +49,32 @@ impl Live {
     #[must_use]
     pub fn start(engine: &Engine, options: LiveOptions) -> Self {
         let rules = Arc::<TopicRules>::default();
-        let streams = Streams::new(options.streams);
+        let streams = Streams::new(options.streams, Arc::clone(&rules));
         let stop = CancellationToken::new();
         engine.register_hook(Arc::new(TopicRows {
             rules: Arc::clone(&rules),
             streams: streams.clone(),
         }));
-        engine.register_hook(Arc::new(NotificationFields));
         engine.register_hook(Arc::new(streams.clone()));
         engine.register_collection_hook(Arc::new(streams.clone()));
+        let replies = Arc::<LateReplies>::default();
+        engine.register_hook(Arc::new(GoneReaders(Arc::clone(&replies))));
         let presence = Presence::start(engine.clone(), options.log, stop.clone());
         engine.register_hook(Arc::new(presence.clone()));
-        Self {
+        let live = Self {
             parts: Arc::new(Parts {
                 engine: engine.clone(),
                 log: options.log,
                 rules,
                 streams,
-                replies: LateReplies::default(),
+                replies,
                 presence,
                 making: AsyncMutex::default(),
                 stop,
             }),
-        }
+        };
+        engine.register_hook(Arc::new(StoredNotifications(live.clone())));
+        live
     }
 
     /// Publishes a payload to all subscribers of a topic. Waits for nobody. To be called once what it tells of counts:

@@ -10,9 +10,11 @@ use super::Live;
 use super::channel::{Envelope, topic_of};
 use crate::base::code::Code;
 use crate::bus::EventId;
+use crate::engine::Engine;
+use crate::engine::hooks::{Committed, Op, RecordHook};
 use crate::http::ApiError;
 use crate::http::middleware::{Replies, Reply};
-use crate::model::Record;
+use crate::model::{Collection, Record};
 
 /// Requests of one user that may be under way at a time.
 const UNDER_WAY_MAX: usize = 64;
@@ -65,8 +67,32 @@ impl LateReplies {
         Ok(joined)
     }
 
+    fn forget(&self, user: &str) {
+        self.lock().waiting.remove(user);
+    }
+
     fn lock(&self) -> MutexGuard<'_, State> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// What was told to a record goes with it: another may get its id.
+pub(super) struct GoneReaders(pub(super) Arc<LateReplies>);
+
+impl RecordHook for GoneReaders {
+    fn wants(&self, collection: &Collection) -> bool {
+        collection.is_auth()
+    }
+
+    fn committed(&self, engine: &Engine, event: &Committed) {
+        if event.op != Op::Delete {
+            return;
+        }
+        let id = event.record.id();
+        self.0.forget(id);
+        if let Ok(topic) = topic_of(id) {
+            engine.bus().retract(&topic, |_| true);
+        }
     }
 }
 
@@ -80,7 +106,8 @@ impl Replies for Live {
     }
 
     fn deliver(&self, to: &Arc<Record>, reply: Reply) {
-        let makes_room = reply.method == Method::POST && reply.path == "/api/rooms";
+        let is_made = reply.status.is_success();
+        let makes_room = is_made && reply.method == Method::POST && reply.path == "/api/rooms";
         let envelope = Envelope {
             kind: if makes_room {
                 "room_created"

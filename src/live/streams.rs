@@ -6,6 +6,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use futures_util::future::BoxFuture;
 
+use super::rules::TopicRules;
 use crate::base::code::Code;
 use crate::bus::{SubscriberHandle, Topic};
 use crate::engine::collections::{CollectionEvent, CollectionHook, CollectionNext};
@@ -36,6 +37,7 @@ impl Default for StreamLimits {
 #[derive(Clone)]
 pub(super) struct Streams {
     limits: StreamLimits,
+    rules: Arc<TopicRules>,
     state: Arc<Mutex<State>>,
 }
 
@@ -68,9 +70,10 @@ impl Drop for StreamGuard {
 }
 
 impl Streams {
-    pub(super) fn new(limits: StreamLimits) -> Self {
+    pub(super) fn new(limits: StreamLimits, rules: Arc<TopicRules>) -> Self {
         Self {
             limits,
+            rules,
             state: Arc::default(),
         }
     }
@@ -145,13 +148,17 @@ impl Streams {
         }
     }
 
-    /// Ends a user's streams where `ends` says so of the record as it was when they were opened.
-    fn close_of(&self, user: &str, ends: impl Fn(&Record) -> bool) {
+    /// Ends a record's streams where `ends` says so, also of the record as it was when they were opened.
+    fn close_of(&self, record: &Record, ends: impl Fn(&Open, &Record) -> bool) {
         let ended: Vec<SubscriberHandle> = {
             let state = self.lock();
-            let own = state.by_client.get(user).into_iter().flatten();
+            let own = state.by_client.get(record.id()).into_iter().flatten();
             own.filter_map(|number| state.open.get(number))
-                .filter(|open| open.owner.as_ref().is_some_and(|owner| ends(owner)))
+                .filter(|open| {
+                    open.owner.as_ref().is_some_and(|owner| {
+                        owner.collection().id == record.collection().id && ends(open, owner)
+                    })
+                })
                 .map(|open| open.handle.clone())
                 .collect()
         };
@@ -165,7 +172,8 @@ impl Streams {
     }
 }
 
-/// Ends the streams of tokens that are revoked: their record goes or gets another key.
+/// Ends the streams of tokens that are revoked, since their record goes or gets another key, and those whose rule may have
+/// read the record that changed.
 impl RecordHook for Streams {
     fn wants(&self, collection: &Collection) -> bool {
         collection.is_auth()
@@ -175,10 +183,15 @@ impl RecordHook for Streams {
         let record = &event.record;
         match event.op {
             Op::Create => {}
-            Op::Update => self.close_of(record.id(), |owner| {
+            // Where a rule reads the record, its caller comes back and is asked again.
+            Op::Update => self.close_of(record, |open, owner| {
                 owner.text("tokenKey") != record.text("tokenKey")
+                    || open
+                        .topics
+                        .iter()
+                        .any(|topic| self.rules.reads_caller(topic.as_str()))
             }),
-            Op::Delete => self.close_of(record.id(), |_| true),
+            Op::Delete => self.close_of(record, |_, _| true),
         }
     }
 }

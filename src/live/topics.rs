@@ -14,7 +14,7 @@ use crate::base::json as text;
 use crate::base::token;
 use crate::bus::{Event, EventId, Start, Subscriber, Topic};
 use crate::http::limit::read_all;
-use crate::http::rate::{RateLimits, Subject};
+use crate::http::rate::RateLimits;
 use crate::http::{ApiError, BodyLimit, Caller, ModuleRoute, Query, StreamCaller, sse};
 
 /// Most bytes of a payload that a client publishes.
@@ -55,7 +55,7 @@ pub(super) async fn subscribe_topic(
     path: Path<String>,
     request: HttpRequest,
 ) -> Result<HttpResponse, ApiError> {
-    limit(&live, &limits, &caller, &request)?;
+    limits.check_path(live.engine(), &caller, &request)?;
     let topics = vec![publication::topic(&path)?];
     open(&live, &caller, topics, false, &request).await
 }
@@ -74,7 +74,7 @@ pub(super) async fn subscribe_topics(
     StreamCaller(caller): StreamCaller,
     request: HttpRequest,
 ) -> Result<HttpResponse, ApiError> {
-    limit(&live, &limits, &caller, &request)?;
+    limits.check_path(live.engine(), &caller, &request)?;
     let topics = several(Query::of(&request).text("topics"))?;
     open(&live, &caller, topics, true, &request).await
 }
@@ -94,7 +94,7 @@ pub(super) async fn publish(
     request: HttpRequest,
     payload: Payload,
 ) -> Result<HttpResponse, ApiError> {
-    limit(&live, &limits, &caller, &request)?;
+    limits.check_path(live.engine(), &caller, &request)?;
     let topic = publication::topic(&path)?;
     let parts = live.parts();
     let allowed = parts
@@ -121,26 +121,6 @@ pub(super) async fn publish(
         "topic": path.as_str(),
         "id": id.to_string(),
     })))
-}
-
-/// Counts a request against the rate limits of its path.
-pub(super) fn limit(
-    live: &Live,
-    limits: &RateLimits,
-    caller: &Caller,
-    request: &HttpRequest,
-) -> Result<(), ApiError> {
-    let settings = live.engine().settings();
-    if !settings.rate_limits.enabled {
-        return Ok(());
-    }
-    let subject = Subject {
-        collection: None,
-        tags: &[],
-        method: request.method().as_str(),
-        path: request.path(),
-    };
-    limits.check(&settings, caller, &subject, live.engine().now().unix())
 }
 
 /// The JSON text of a body, on one line.

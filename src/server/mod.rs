@@ -14,21 +14,23 @@ use actix_web::dev::ServerHandle;
 use actix_web::web::Data;
 use actix_web::{App, HttpServer};
 use anyhow::Context as _;
+use serde_json::Value as Json;
 use tokio_util::sync::CancellationToken;
 
 use self::activity::RequestLog;
 use crate::api::openapi::Documents;
 use crate::api::realtime::{Clients, Dispatcher};
-use crate::base::clock::Clock;
 use crate::blob::{Storage, Thumbs};
 use crate::bus::{Bus, BusOptions, LogLimits, QueueLimits};
 use crate::config::Config;
 use crate::engine::events::EventKind;
+use crate::engine::settings::own::Fixed;
 use crate::engine::{Engine, EngineOptions};
 use crate::hooks::{Gate, HookOptions, HookParts, Scripts};
 use crate::http::middleware::{Cors, Edge, EdgeOptions};
 use crate::http::rate::RateLimits;
 use crate::live::{Live, LiveOptions, StreamLimits};
+use crate::modules::{self, Modules, Selection};
 use crate::outbound;
 use crate::store::{Store, StoreOptions, migrations};
 
@@ -75,6 +77,10 @@ impl Running {
         if !self.engine.mailer().drain(MAILS).await {
             tracing::warn!("mails that were still on their way are lost");
         }
+        let clear = self.engine.announce(EventKind::BootstrapClear, &[]);
+        if let Err(error) = clear.await {
+            tracing::warn!(%error, "a handler of the server's end failed");
+        }
         self.scripts.stop().await;
         self.stop.cancel();
         let _ = self.log_task.await;
@@ -105,7 +111,9 @@ pub async fn open(config: &Config) -> anyhow::Result<Engine> {
         !migrations::was_made_by_pocketbase(&mut conn).await?
     };
     let files = Storage::local(config.dir.join("storage"));
-    Engine::open(EngineOptions {
+    let fixed = Fixed::read(&config.set, &config.variables, config.dev);
+    let fixed = fixed.map_err(|why| anyhow::anyhow!(why))?;
+    let engine = Engine::open(EngineOptions {
         store,
         files,
         bus: Bus::new(BusOptions {
@@ -117,12 +125,14 @@ pub async fn open(config: &Config) -> anyhow::Result<Engine> {
             ..BusOptions::default()
         }),
         mails: config.dir.join("mails"),
-        clock: Clock::system(),
+        clock: config.clock.clone(),
         encryption_key: config.encryption_key.clone(),
         rehash,
     })
     .await
-    .context("cannot load the collections and settings")
+    .context("cannot load the collections and settings")?;
+    engine.fix_own_settings(fixed);
+    Ok(engine)
 }
 
 /// Serves a data directory on a bound listener. Must run inside an actix system.
@@ -137,7 +147,8 @@ pub async fn start(config: &Config, listener: TcpListener) -> anyhow::Result<Run
     engine.register_hook(Arc::new(Dispatcher::start(engine.clone(), clients.clone())));
     let live = open_live(config, &engine);
     let stop = CancellationToken::new();
-    let scripts = open_scripts(config, &engine, &live, stop.clone()).await?;
+    let modules = open_modules(config, &engine, &live).await?;
+    let scripts = scripts_of(config, &engine, &live, &modules, &clients, stop.clone()).await?;
     scripts.migrate_up().await?;
     scripts.load().await;
     let shared = routes::Shared {
@@ -145,7 +156,8 @@ pub async fn start(config: &Config, listener: TcpListener) -> anyhow::Result<Run
         clients: Data::new(clients.clone()),
         live: Data::new(live.clone()),
         scripts: Data::new(scripts.clone()),
-        documents: Data::new(documents()),
+        documents: Data::new(documents(modules.descriptions())),
+        modules: modules.clone(),
         limits: Data::new(RateLimits::default()),
         thumbs: Data::new(Thumbs::new(engine.files().clone())),
         public: routes::Public::of(config),
@@ -220,13 +232,42 @@ pub fn open_live(config: &Config, engine: &Engine) -> Live {
     Live::start(engine, live_options(config))
 }
 
-/// The descriptions of the rooms beside the API.
+/// The descriptions of the rooms beside the API, and those of modules.
+fn documents(modules: Vec<Json>) -> Documents {
+    let rooms = [crate::live::description(), crate::hooks::description()];
+    Documents(rooms.into_iter().chain(modules).collect())
+}
+
+/// The descriptions of all that a server can offer.
 #[must_use]
-pub fn documents() -> Documents {
-    Documents(vec![
-        crate::live::description(),
-        crate::hooks::description(),
-    ])
+pub fn all_documents() -> Documents {
+    documents(modules::descriptions())
+}
+
+/// Starts the application modules: those that are asked for, or all in a directory that was made here.
+///
+/// # Errors
+/// When there is no such module, or one that it needs is not asked for.
+pub async fn open_modules(
+    config: &Config,
+    engine: &Engine,
+    live: &Live,
+) -> anyhow::Result<Modules> {
+    let selection = match &config.modules {
+        Some(names) => {
+            let selection = Selection::parse(names);
+            selection.map_err(|why| anyhow::anyhow!("--modules: {why}"))?
+        }
+        None if migrations::was_made_by_pocketbase(&mut *engine.store().read().await?).await? => {
+            tracing::info!(
+                "this directory was made by PocketBase: the application modules are off; --modules=all turns them on"
+            );
+            Selection::default()
+        }
+        None => Selection::all(),
+    };
+    let started = Modules::start(engine, live, &selection).await;
+    started.context("the modules cannot be started")
 }
 
 /// Starts the script thread of an engine; no script runs yet.
@@ -237,6 +278,18 @@ pub async fn open_scripts(
     config: &Config,
     engine: &Engine,
     live: &Live,
+    modules: &Modules,
+    stop: CancellationToken,
+) -> anyhow::Result<Scripts> {
+    scripts_of(config, engine, live, modules, &Clients::default(), stop).await
+}
+
+async fn scripts_of(
+    config: &Config,
+    engine: &Engine,
+    live: &Live,
+    modules: &Modules,
+    clients: &Clients,
     stop: CancellationToken,
 ) -> anyhow::Result<Scripts> {
     let mut conn = engine.store().read().await?;
@@ -255,11 +308,14 @@ pub async fn open_scripts(
         watch: hooks.watch,
         top_level_only: migrations::was_made_by_pocketbase(&mut conn).await?,
         dev: config.dev,
+        encryption_env: config.encryption_env.clone(),
     };
     let parts = HookParts {
         engine: engine.clone(),
         live: live.clone(),
-        apis: Vec::new(),
+        clients: clients.clone(),
+        apis: modules.script_apis(),
+        operations: documents(modules.descriptions()).operations(),
     };
     Scripts::open(parts, options, stop).context("no thread for hook scripts")
 }
@@ -279,4 +335,4 @@ fn sweep(bus: Bus, stop: CancellationToken) {
 }
 
 pub use install::install_link;
-pub use restore::restore;
+pub use restore::{restart, restore};

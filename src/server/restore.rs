@@ -42,6 +42,19 @@ pub async fn restore(
     }
 }
 
+/// Stops and serves the same directory anew, on the same listener.
+///
+/// # Errors
+/// When it cannot be served any more.
+pub async fn restart(
+    running: Running,
+    config: &Config,
+    listener: &TcpListener,
+) -> anyhow::Result<Running> {
+    running.pause().await;
+    start(config, listener.try_clone()?).await
+}
+
 fn go_back(dir: &Path, outgoing: &Path, error: anyhow::Error) -> anyhow::Error {
     match swap::swap_at_next_start(dir, outgoing) {
         Ok(()) => error.context(

@@ -19,6 +19,7 @@ use crate::http::ApiError;
 use crate::http::middleware::Deferred;
 use crate::http::rate::RateLimits;
 use crate::live::{self, Live, OnDemand};
+use crate::modules::Modules;
 
 /// What handlers ask for.
 #[derive(Clone)]
@@ -28,6 +29,7 @@ pub(super) struct Shared {
     pub(super) live: Data<Live>,
     pub(super) scripts: Data<Scripts>,
     pub(super) documents: Data<Documents>,
+    pub(super) modules: Modules,
     pub(super) limits: Data<RateLimits>,
     pub(super) thumbs: Data<Thumbs>,
     pub(super) public: Public,
@@ -69,6 +71,7 @@ pub(super) fn mount(app: &mut ServiceConfig, shared: &Shared) {
                 .configure(api::configure)
                 .configure(live::configure)
                 .configure(hooks::configure)
+                .configure(|api| shared.modules.configure(api))
                 .default_service(web::to(unknown)),
         )
         .route("/_", web::get().to(to_pages))

@@ -109,6 +109,20 @@ impl Dialect {
         format!("{left} = {right} COLLATE NOCASE")
     }
 
+    /// A number in hundredths, as a whole number.
+    pub(super) fn hundredths(self, number: &str) -> String {
+        match self {
+            Self::Sqlite => format!("CAST(ROUND({number} * 100) AS INTEGER)"),
+        }
+    }
+
+    /// Days from one stored date to another, with fractions.
+    pub(super) fn days_until(self, from: &str, until: &str) -> String {
+        match self {
+            Self::Sqlite => format!("(julianday({until}) - julianday({from}))"),
+        }
+    }
+
     /// A random sort key.
     #[must_use]
     pub fn random(self) -> &'static str {

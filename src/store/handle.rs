@@ -199,6 +199,22 @@ impl Store {
         self.inner.logs.writer.optimize().await
     }
 
+    /// Writes data.db anew without the room that deleted rows have left; other writes wait meanwhile.
+    ///
+    /// # Errors
+    /// What the database says.
+    pub async fn vacuum(&self) -> Result<(), Error> {
+        self.inner.data.writer.vacuum().await
+    }
+
+    /// As [`Store::vacuum`], for auxiliary.db.
+    ///
+    /// # Errors
+    /// What the database says.
+    pub async fn vacuum_logs(&self) -> Result<(), Error> {
+        self.inner.logs.writer.vacuum().await
+    }
+
     /// Finishes queued jobs, waits a while for readers, moves the write-ahead logs into the database files and closes them.
     /// Later calls give [`Error::Closed`].
     pub async fn close(&self) {

@@ -5,10 +5,12 @@
 
 mod list;
 mod references;
+mod sums;
 mod write;
 
 pub use list::{ListQuery, count, list, list_and_count};
 pub use references::{referencing, referencing_ids};
+pub use sums::{GroupSum, sums_by};
 pub use write::{delete, insert, insert_later, replace_text, update};
 
 use std::collections::{HashMap, HashSet};

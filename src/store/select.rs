@@ -16,6 +16,8 @@ pub(super) struct Select {
     what: String,
     filter: Filter,
     pub(super) pieces: Pieces,
+    /// What the rows are grouped by.
+    pub(super) group: Option<String>,
     pub(super) limit: Option<u64>,
     pub(super) offset: u64,
 }
@@ -32,6 +34,7 @@ impl Select {
             what: what.into(),
             filter,
             pieces,
+            group: None,
             limit: None,
             offset: 0,
         }
@@ -103,6 +106,9 @@ impl Select {
         sql.args.extend(pieces.join_args);
         sql.args.extend(self.filter.args);
         sql.args.extend(pieces.condition_args);
+        if let Some(group) = self.group {
+            sql.push(" GROUP BY ").push(&group);
+        }
     }
 }
 

@@ -54,7 +54,7 @@ pub(super) struct Writer {
 enum Command {
     Run(Job),
     /// Tidy up, outside of transactions.
-    Optimize(oneshot::Sender<Result<(), Error>>),
+    Upkeep(&'static str, oneshot::Sender<Result<(), Error>>),
     /// Finish: nothing behind this is run. Answered when the connection is closed.
     Close(oneshot::Sender<()>),
 }
@@ -204,8 +204,16 @@ impl Writer {
 
     /// Lets SQLite renew its statistics, and moves the write-ahead log into the database file.
     pub(super) async fn optimize(&self) -> Result<(), Error> {
+        self.upkeep(TIDY).await
+    }
+
+    pub(super) async fn vacuum(&self) -> Result<(), Error> {
+        self.upkeep("VACUUM").await
+    }
+
+    async fn upkeep(&self, statements: &'static str) -> Result<(), Error> {
         let (reply, result) = oneshot::channel();
-        self.send(Command::Optimize(reply)).await?;
+        self.send(Command::Upkeep(statements, reply)).await?;
         result.await.map_err(|_| Error::Closed)?
     }
 
@@ -262,9 +270,9 @@ impl Worker {
         loop {
             match next {
                 Some(Command::Run(job)) => next = self.group(job).await,
-                Some(Command::Optimize(reply)) => {
+                Some(Command::Upkeep(statements, reply)) => {
                     self.tx.stop_transactions();
-                    let _ = reply.send(self.tx.run(TIDY).await);
+                    let _ = reply.send(self.tx.run(statements).await);
                     self.tx.start_transactions();
                     next = None;
                 }

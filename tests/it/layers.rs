@@ -12,7 +12,7 @@ const EDGES: &[(&str, &[&str])] = &[
     ("config", &["base"]),
     ("filter", &[]),
     ("bus", &[]),
-    ("js", &[]),
+    ("js", &["base"]),
     ("blob", &["base"]),
     ("mail", &["base"]),
     ("outbound", &[]),
@@ -33,6 +33,10 @@ const EDGES: &[(&str, &[&str])] = &[
     ),
     ("live", &["base", "bus", "model", "store", "engine", "http"]),
     (
+        "modules",
+        &["base", "filter", "model", "store", "engine", "http", "live"],
+    ),
+    (
         "hooks",
         &[
             "base", "filter", "bus", "blob", "mail", "js", "outbound", "template", "model",
@@ -43,7 +47,7 @@ const EDGES: &[(&str, &[&str])] = &[
         "server",
         &[
             "base", "config", "bus", "blob", "outbound", "model", "store", "engine", "http", "api",
-            "live", "hooks",
+            "live", "modules", "hooks",
         ],
     ),
     (
@@ -67,11 +71,11 @@ const LIBRARIES: &[(&str, &[&str])] = &[
     ("sqlx", &["store"]),
     (
         "actix_web",
-        &["http", "api", "live", "hooks", "server", "cli"],
+        &["http", "api", "live", "modules", "hooks", "server", "cli"],
     ),
     ("actix_files", &["server"]),
     ("actix_multipart", &["http"]),
-    ("utoipa", &["api", "live", "hooks"]),
+    ("utoipa", &["api", "live", "modules", "hooks"]),
     ("clap", &["config"]),
     ("dotenvy", &["cli"]),
     ("anyhow", &["cli", "server"]),

@@ -15,5 +15,6 @@ mod engine;
 mod hooks;
 mod layers;
 mod live;
+mod modules;
 mod store;
 mod support;

@@ -6,6 +6,7 @@ import { describe, test } from "node:test";
 import { eventually } from "../sdk/support/server.mjs";
 import { area, made, marked, marks, matches, rows } from "./support/jsvm.mjs";
 import { httpSink, smtpSink } from "./support/sinks.mjs";
+import { listen } from "./support/stream.mjs";
 
 area("jobs", { hooks: ["21"] }, (call) => {
   const run = (id) => call("POST", `/api/crons/${id}`, undefined, { as: "root" });
@@ -257,28 +258,3 @@ area("realtime", { hooks: ["34"] }, (call, server) => {
     }
   });
 });
-
-/** An open event stream; `next(name)` gives the data of the next event of that name. */
-async function listen(server) {
-  const ending = new AbortController();
-  const answer = await fetch(`${server.url}/api/realtime`, { signal: ending.signal });
-  const reader = answer.body.pipeThrough(new TextDecoderStream()).getReader();
-  let text = "";
-  return {
-    close: () => ending.abort(),
-    async next(name) {
-      for (;;) {
-        const end = text.indexOf("\n\n");
-        if (end < 0) {
-          const { value, done } = await reader.read();
-          if (done) throw new Error(`the stream ended before ${name}`);
-          text += value;
-          continue;
-        }
-        const event = text.slice(0, end);
-        text = text.slice(end + 2);
-        if (event.includes(`event:${name}\n`)) return JSON.parse(/^data: ?(.*)$/m.exec(event)[1]);
-      }
-    },
-  };
-}

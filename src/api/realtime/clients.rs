@@ -2,10 +2,13 @@
 
 use std::collections::HashMap;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
+use std::sync::{
+    Arc, Mutex, MutexGuard, OnceLock, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard,
+};
 
 use tokio_util::sync::CancellationToken;
 
+use super::dispatch::Outbox;
 use super::subscription::Subscription;
 use crate::bus::SubscriberHandle;
 use crate::model::Record;
@@ -16,12 +19,14 @@ pub struct Clients {
     state: Arc<RwLock<State>>,
     /// Counts commits: a subscription hears what is committed after it, even if that is still being worked on.
     commits: Arc<AtomicU64>,
+    /// Where messages of others than the server go to their clients.
+    outbox: Arc<OnceLock<Outbox>>,
     stop: CancellationToken,
 }
 
 #[derive(Default)]
-struct State {
-    by_id: HashMap<Arc<str>, Arc<Client>>,
+pub(super) struct State {
+    pub(super) by_id: HashMap<Arc<str>, Arc<Client>>,
     /// Topic -> subscription text -> its clients. Grouping by text lets one event be prepared once for all of them.
     topics: HashMap<Arc<str>, HashMap<Arc<str>, Group>>,
 }
@@ -46,9 +51,9 @@ pub(super) struct Client {
 }
 
 #[derive(Default)]
-struct Session {
-    auth: Option<Arc<Record>>,
-    subscriptions: Vec<(Subscription, u64)>,
+pub(super) struct Session {
+    pub(super) auth: Option<Arc<Record>>,
+    pub(super) subscriptions: Vec<(Subscription, u64)>,
 }
 
 /// The clients of one subscription text that share one identity.
@@ -83,7 +88,18 @@ impl Client {
         }
     }
 
-    fn session(&self) -> MutexGuard<'_, Session> {
+    pub(super) fn member(&self) -> Member {
+        Member {
+            client: Arc::clone(&self.id),
+            handle: self.handle.clone(),
+        }
+    }
+
+    pub(super) fn close(&self) {
+        self.handle.close();
+    }
+
+    pub(super) fn session(&self) -> MutexGuard<'_, Session> {
         self.session.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
@@ -184,7 +200,7 @@ impl Clients {
         session.subscriptions = subscriptions;
     }
 
-    fn remove(&self, id: &Arc<str>) {
+    pub(super) fn remove(&self, id: &Arc<str>) {
         let mut state = self.write();
         if let Some(client) = state.by_id.remove(id) {
             let subscriptions = std::mem::take(&mut client.session().subscriptions);
@@ -228,10 +244,7 @@ impl Clients {
                         members: Vec::new(),
                     })
                     .members
-                    .push(Member {
-                        client: Arc::clone(&client.id),
-                        handle: client.handle.clone(),
-                    });
+                    .push(client.member());
             }
             audiences.extend(by_identity.into_values());
         }
@@ -267,7 +280,15 @@ impl Clients {
         }
     }
 
-    fn read(&self) -> RwLockReadGuard<'_, State> {
+    pub(super) fn deliver_through(&self, outbox: Outbox) {
+        let _ = self.outbox.set(outbox);
+    }
+
+    pub(super) fn outbox(&self) -> Option<&Outbox> {
+        self.outbox.get()
+    }
+
+    pub(super) fn read(&self) -> RwLockReadGuard<'_, State> {
         self.state.read().unwrap_or_else(PoisonError::into_inner)
     }
 

@@ -29,16 +29,39 @@ pub struct Dispatcher {
     waiting: Arc<AtomicUsize>,
 }
 
-enum Work {
+pub(super) enum Work {
     /// A create or update, to be checked against the rules now.
     Changed(Committed, u64),
-    /// Messages of a delete, prepared while the record was still there.
+    /// Messages of a delete, prepared while the record was still there, or of somebody's own.
     Prepared(Vec<Prepared>),
 }
 
-struct Prepared {
-    message: Message,
-    members: Vec<Member>,
+pub(super) struct Prepared {
+    pub(super) message: Message,
+    pub(super) members: Vec<Member>,
+}
+
+/// A way to the dispatcher's task that does not keep it alive.
+#[derive(Clone)]
+pub(super) struct Outbox {
+    queue: mpsc::WeakUnboundedSender<Work>,
+    waiting: Arc<AtomicUsize>,
+}
+
+impl Outbox {
+    /// Hands over a message. Gives whether there was room for it; it is dropped when the server stops.
+    pub(super) fn send(&self, message: Prepared) -> bool {
+        let Some(queue) = self.queue.upgrade() else {
+            return true;
+        };
+        if self.waiting.fetch_add(1, Ordering::Relaxed) >= BACKLOG_MAX
+            || queue.send(Work::Prepared(vec![message])).is_err()
+        {
+            self.waiting.fetch_sub(1, Ordering::Relaxed);
+            return false;
+        }
+        true
+    }
 }
 
 impl Dispatcher {
@@ -65,6 +88,10 @@ impl Dispatcher {
                     }
                 }
             }
+        });
+        clients.deliver_through(Outbox {
+            queue: queue.downgrade(),
+            waiting: Arc::clone(&waiting),
         });
         Self {
             clients,

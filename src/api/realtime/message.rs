@@ -23,6 +23,11 @@ impl Message {
         }
     }
 
+    /// A message of others than the server. A line break would end the data, or forge fields of the stream.
+    pub(super) fn of_text(name: &str, data: &str) -> Self {
+        Self::new(name.into(), data.replace(['\r', '\n'], " ").into())
+    }
+
     /// The lines of the stream, but for the id.
     pub(super) fn frame(&self) -> Bytes {
         let frame = self.frame.get_or_init(|| {

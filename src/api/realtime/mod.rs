@@ -4,6 +4,7 @@
 //! keeps them indexed by topic. [`Dispatcher`] gets every committed write, finds the topics it touches, asks the rules
 //! once per distinct view, encodes once per distinct view, and hands the bytes to the bus, which never waits.
 
+mod broker;
 mod clients;
 mod dispatch;
 mod message;
@@ -24,6 +25,7 @@ use crate::http::rate::RateLimits;
 use crate::http::{ApiError, BodyLimit, Caller, json, sse};
 use crate::model::{FieldError, FieldErrors};
 
+pub use broker::SubscriptionView;
 pub use clients::Clients;
 pub use dispatch::Dispatcher;
 use message::Message;

@@ -110,6 +110,54 @@ impl Engine {
             .map_err(|error: Error| in_words(error, "update"))
     }
 
+    /// Checks a collection with its hooks, and saves nothing.
+    ///
+    /// # Errors
+    /// `Validation` by member, or what a hook refused.
+    pub async fn validate_collection_in(
+        &self,
+        tx: &mut Tx,
+        draft: Collection,
+        original: Option<Arc<Collection>>,
+    ) -> Result<(), Error> {
+        let op = if original.is_some() {
+            Op::Update
+        } else {
+            Op::Create
+        };
+        let mut event = CollectionEvent {
+            engine: self.clone(),
+            tx,
+            op,
+            collection: draft,
+            original,
+            checked: true,
+        };
+        prepare(&mut event);
+        let hooks = self.collection_hooks().load_full();
+        hooks.run(Stage::Validate, &mut event).await
+    }
+
+    /// Makes the table of a collection, or changes that of `former` into it, and saves nothing else.
+    ///
+    /// # Errors
+    /// `BadRequest` when the database refuses a part.
+    pub async fn sync_table_in(
+        &self,
+        tx: &mut Tx,
+        collection: &Collection,
+        former: Option<&Collection>,
+    ) -> Result<(), Error> {
+        if collection.is_view() {
+            return Ok(());
+        }
+        match former {
+            Some(former) => tables::sync(tx, former, collection).await,
+            None => tables::create(tx, collection).await,
+        }
+        .map_err(readable)
+    }
+
     /// Saves a collection inside a transaction; gives it as it is stored.
     ///
     /// # Errors

@@ -4,7 +4,7 @@ use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
 use super::hooks::CollectionEvent;
-use super::views::sample;
+use super::views::{SAMPLE_ROWS, sample};
 use crate::engine::Error;
 use crate::engine::auth::providers;
 use crate::model::{Collection, Schema, SchemaFacts};
@@ -55,7 +55,7 @@ impl Facts {
         let schema = Arc::clone(tx.schema());
         let catalog = catalog::read(tx).await?;
         let view_query = if collection.is_view() && !collection.view_query.is_empty() {
-            sample(tx, &schema, &collection.view_query)
+            sample(tx, &schema, &collection.view_query, SAMPLE_ROWS)
                 .await
                 .map(drop)
                 .map_err(|error| error.to_string())

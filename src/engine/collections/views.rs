@@ -15,7 +15,7 @@ use crate::store::views::{self, DryRun};
 use crate::store::{Conn, Tx};
 
 /// Rows that a dry run shows.
-const SAMPLE_ROWS: u32 = 10;
+pub(super) const SAMPLE_ROWS: u32 = 10;
 /// The longest query a dry run takes, in bytes, as in PocketBase.
 const QUERY_BYTES_MAX: usize = 5000;
 
@@ -35,7 +35,7 @@ impl Engine {
             .into_result()
             .map_err(|fields| Error::validation(BODY_INVALID, fields))?;
         let mut conn = self.read().await?;
-        sample(&mut conn, &self.schema(), query)
+        sample(&mut conn, &self.schema(), query, SAMPLE_ROWS)
             .await
             .map_err(|error| match error {
                 Error::BadRequest(reason) => {
@@ -46,12 +46,33 @@ impl Engine {
     }
 }
 
+impl Engine {
+    /// Tries a query in the transaction or connection at hand; gives its fields and up to `rows` records.
+    ///
+    /// # Errors
+    /// `BadRequest` with the reason why it does not make a view.
+    pub async fn sample_view(
+        &self,
+        conn: &mut Conn,
+        schema: &Schema,
+        query: &str,
+        rows: u32,
+    ) -> Result<DryRun, Error> {
+        sample(conn, schema, query, rows).await
+    }
+}
+
 /// Tries a query: fields with valid settings, and rows with ids of their own.
 ///
 /// # Errors
 /// `BadRequest` with the reason.
-pub(super) async fn sample(conn: &mut Conn, schema: &Schema, query: &str) -> Result<DryRun, Error> {
-    let run = views::dry_run(conn, schema, query, SAMPLE_ROWS).await?;
+pub(super) async fn sample(
+    conn: &mut Conn,
+    schema: &Schema,
+    query: &str,
+    rows: u32,
+) -> Result<DryRun, Error> {
+    let run = views::dry_run(conn, schema, query, rows).await?;
     let mut view = Collection::new(CollectionKind::View, "temp_view");
     view.set_fields(run.fields.clone());
     for (index, field) in run.fields.iter().enumerate() {

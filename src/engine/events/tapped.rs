@@ -114,16 +114,30 @@ impl Engine {
         kind: EventKind,
         slots: &[(&'static str, Json)],
     ) -> Result<(), Error> {
+        let happens = || {
+            if kind == EventKind::Bootstrap {
+                self.set_bootstrapped();
+            }
+        };
         let handlers = self.interceptors().handlers(kind, None);
         if handlers.is_empty() {
+            happens();
             return Ok(());
         }
         let mut event = Event::new(kind, None);
         for (name, value) in slots {
             event.set(name, Slot::Json(value.clone()));
         }
-        let nothing = async |_: &mut Event, _: Option<&mut Tx>| Ok(());
-        run(&handlers, event, None, nothing).await.1
+        let default = async |_: &mut Event, _: Option<&mut Tx>| {
+            happens();
+            Ok(())
+        };
+        let ended = run(&handlers, event, None, default).await.1;
+        // Whoever keeps it from the others does not keep it from happening.
+        if ended.is_ok() {
+            happens();
+        }
+        ended
     }
 }
 

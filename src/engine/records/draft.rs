@@ -243,7 +243,7 @@ impl Engine {
         if errors.is_empty() && draft.needs_old_password() {
             errors = self.check_old_password(draft).await?;
         }
-        if errors.is_empty() {
+        if errors.is_empty() && !self.hooks().complete(draft.record.collection()) {
             errors = draft.record.validate().err().unwrap_or_default();
             if !errors.is_empty() {
                 // Told together with what else is wrong; a valid record is checked inside the transaction.

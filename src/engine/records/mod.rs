@@ -17,6 +17,6 @@ pub(super) mod save;
 mod write;
 
 pub use draft::{Draft, Writing};
-pub use query::RecordQuery;
+pub use query::{RecordQuery, RecordSum};
 pub use read::{Found, ListParams, Viewing};
 pub use write::Input;

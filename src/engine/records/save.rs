@@ -160,11 +160,66 @@ impl Engine {
     /// Those of the database.
     pub async fn save_quietly(&self, tx: &mut Tx, record: Record) -> Result<(), Error> {
         records::update(tx, &record).await?;
+        self.forget_auth_after_commit(tx, &record);
+        Ok(())
+    }
+
+    /// Saves a record as it is: no hooks, no validation, nothing that the server sets. Its files are not stored.
+    ///
+    /// # Errors
+    /// `BadRequest` for a record without an id, `Validation` for a value that must be unique.
+    pub async fn save_without_hooks(
+        &self,
+        tx: &mut Tx,
+        mut record: Record,
+    ) -> Result<Record, Error> {
+        if record.collection().is_view() {
+            return Err(Error::bad_request("Unsupported collection type."));
+        }
+        if record.id().is_empty() {
+            return Err(Error::bad_request(
+                "empty primary key is not allowed when using the DBExporter interface",
+            ));
+        }
+        for (field, (plain, hash)) in self.hash_passwords(&record).await? {
+            record.set_password_hash(&field, &plain, hash);
+        }
+        let written = if record.is_new() {
+            records::insert(tx, &record).await
+        } else {
+            records::update(tx, &record).await
+        };
+        written.map_err(|error| unique_error(error, &record))?;
+        record.mark_saved();
+        self.forget_auth_after_commit(tx, &record);
+        Ok(record)
+    }
+
+    /// Deletes a record alone: no hooks, and what refers to it stays.
+    ///
+    /// # Errors
+    /// Those of the database.
+    pub async fn delete_without_hooks(&self, tx: &mut Tx, record: &Record) -> Result<(), Error> {
+        let collection = Arc::clone(record.collection());
+        records::delete(tx, &collection, record.id()).await?;
+        self.forget_auth_after_commit(tx, record);
+        Ok(())
+    }
+
+    fn forget_auth_after_commit(&self, tx: &mut Tx, record: &Record) {
         if record.collection().is_auth() {
-            let engine = self.clone();
+            let (engine, record) = (self.clone(), record.clone());
             tx.on_commit(Box::new(move || engine.auth_cache().forget(&record)));
         }
-        Ok(())
+    }
+
+    /// Saves numbers that the server keeps in a record, such as how often it is liked: with hooks and events, without
+    /// validation, and the dates that follow an update stay, for nobody has edited it.
+    ///
+    /// # Errors
+    /// What a hook refused.
+    pub async fn save_counters(&self, tx: &mut Tx, record: Record) -> Result<Record, Error> {
+        self.run(tx, Op::Update, record, None, false).await
     }
 
     /// Deletes a record with what cascades from it, without access rules.
@@ -221,8 +276,10 @@ impl Engine {
             prepared,
         };
         let ended = Hooks::run(&handlers, Stage::Write, &mut event).await;
+        // A handler may have made a create the update of a record that is there already.
         let RecordEvent {
             tx,
+            op,
             record,
             request,
             ..

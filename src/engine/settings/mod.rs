@@ -5,6 +5,7 @@
 
 mod addresses;
 mod apple;
+pub mod own;
 mod probes;
 mod validate;
 
@@ -20,6 +21,7 @@ use crate::base::code::BODY_UNREADABLE;
 use crate::store::{Conn, Tx, params};
 
 pub use apple::AppleClientSecret;
+pub use own::{OwnSettings, Payments};
 pub use probes::{MailProbe, StorageProbe};
 
 /// The id of the row in `_params`.
@@ -431,12 +433,20 @@ impl Engine {
         tx: &mut Tx,
         settings: Settings,
     ) -> Result<Arc<Settings>, Error> {
-        settings.validate().into_result().map_err(|fields| {
-            Error::validation("An error occurred while saving the new settings.", fields)
-        })?;
+        Self::validate_settings(&settings)?;
         settings.save(self, tx).await?;
         self.publish_settings(tx, settings.clone());
         Ok(Arc::new(settings))
+    }
+
+    /// Checks settings.
+    ///
+    /// # Errors
+    /// `Validation` for refused values.
+    pub fn validate_settings(settings: &Settings) -> Result<(), Error> {
+        settings.validate().into_result().map_err(|fields| {
+            Error::validation("An error occurred while saving the new settings.", fields)
+        })
     }
 
     /// Lets saved settings apply once the transaction commits, and tells of it.

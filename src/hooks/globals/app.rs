@@ -4,6 +4,7 @@ use std::rc::Rc;
 use std::sync::Arc;
 
 use boa_engine::{Context, JsArgs, JsError, JsNativeError, JsResult, JsString, JsValue, js_string};
+use futures_util::future::BoxFuture;
 use serde_json::{Map, Value as Json, json};
 use tokio::sync::{mpsc, oneshot};
 
@@ -22,8 +23,8 @@ use crate::hooks::values;
 use crate::hooks::world::{session, world};
 use crate::js::thread::{Current, Thread, Wait};
 use crate::model::{TokenKind, cast};
-use crate::store::records;
 use crate::store::search::Condition;
+use crate::store::{Tx, records};
 
 pub(super) const NATIVES: Natives = &[
     ("findRecordById", 2, find_record_by_id),
@@ -33,7 +34,7 @@ pub(super) const NATIVES: Natives = &[
     ("findRecordByToken", 2, find_record_by_token),
     ("canAccess", 3, can_access),
     ("relation", 2, relation),
-    ("transaction", 1, transaction),
+    ("transaction", 2, transaction),
     ("isTransactional", 0, is_transactional),
 ];
 
@@ -273,8 +274,16 @@ fn is_transactional(_: &JsValue, _: &[JsValue], _: &mut Context) -> JsResult<JsV
     Ok(session()?.transaction.is_some().into())
 }
 
-/// `transaction(function)`: everything that the function does to the engine commits together, or, when it throws, not at
-/// all. Inside a transaction it is part of that one.
+/// Says of a closure that it works on any transaction.
+fn in_transaction<F>(job: F) -> F
+where
+    F: for<'t> FnOnce(&'t mut Tx) -> BoxFuture<'t, Result<(), Error>>,
+{
+    job
+}
+
+/// `transaction(function, auxiliary)`: everything that the function does to the engine commits together, or, when it throws,
+/// not at all; `auxiliary`: what it does to auxiliary.db. Inside a transaction it is part of that one.
 fn transaction(_: &JsValue, args: &[JsValue], context: &mut Context) -> JsResult<JsValue> {
     let callable = function(args.get_or_undefined(0))?;
     let call = |context: &mut Context| -> JsResult<JsValue> {
@@ -286,11 +295,18 @@ fn transaction(_: &JsValue, args: &[JsValue], context: &mut Context) -> JsResult
         }
         Ok(value)
     };
-    if session()?.transaction.is_some() {
+    let auxiliary = args.get_or_undefined(1).to_boolean();
+    let world = world()?;
+    let open_already = if auxiliary {
+        world.auxiliary.borrow().is_some()
+    } else {
+        session()?.transaction.is_some()
+    };
+    if open_already {
         return call(context);
     }
     let thread = Thread::of_native()?;
-    let engine = world()?.engine.clone();
+    let engine = world.engine.clone();
     let (to_host, inbox) = mpsc::unbounded_channel();
     let (open, opened) = oneshot::channel();
     let chain = thread.chain();
@@ -299,14 +315,17 @@ fn transaction(_: &JsValue, args: &[JsValue], context: &mut Context) -> JsResult
     let (host, epoch) = (thread.host().clone(), thread.epoch());
     let work = WITHIN.scope(Some(within), async move {
         let store = engine.store().clone();
-        store
-            .write(move |tx| {
-                Box::pin(async move {
-                    let _ = open.send(());
-                    serve(&engine, tx, inbox, &host, epoch).await
-                })
+        let job = in_transaction(move |tx| {
+            Box::pin(async move {
+                let _ = open.send(());
+                serve(&engine, tx, inbox, &host, epoch).await
             })
-            .await
+        });
+        if auxiliary {
+            store.write_logs(job).await
+        } else {
+            store.write(job).await
+        }
     });
     let task = thread.host().runtime().spawn(work);
     let wait = Wait {
@@ -317,15 +336,23 @@ fn transaction(_: &JsValue, args: &[JsValue], context: &mut Context) -> JsResult
     let mut thrown: Option<JsError> = None;
     let mut value = JsValue::undefined();
     if began.is_ok() {
-        let current = Current {
-            session: Some(Rc::new(Session {
-                transaction: Some(to_host.clone()),
-                request: session()?.request.clone(),
-            })),
-            in_writer: true,
-            ..thread.on_behalf()
+        let returned = if auxiliary {
+            *world.auxiliary.borrow_mut() = Some(to_host.clone());
+            let returned = call(context);
+            world.auxiliary.take();
+            returned
+        } else {
+            let current = Current {
+                session: Some(Rc::new(Session {
+                    transaction: Some(to_host.clone()),
+                    request: session()?.request.clone(),
+                })),
+                in_writer: true,
+                ..thread.on_behalf()
+            };
+            thread.behalf(current, || call(context))
         };
-        let end = match thread.behalf(current, || call(context)) {
+        let end = match returned {
             Ok(given) => {
                 value = given;
                 Ok(())

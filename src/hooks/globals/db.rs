@@ -7,8 +7,8 @@ use serde_json::{Value as Json, json};
 use super::Natives;
 use super::app::target;
 use super::registration::text;
-use crate::engine::Error;
-use crate::hooks::operate::operate;
+use crate::engine::{Engine, Error};
+use crate::hooks::operate::{operate, operate_auxiliary};
 use crate::hooks::record::RecordObject;
 use crate::hooks::session::App;
 use crate::hooks::values;
@@ -31,27 +31,31 @@ fn statement(args: &[JsValue], at: usize, context: &mut Context) -> JsResult<Sta
 /// `query(text, params, auxiliary)`: `{columns, rows}`, each row a list.
 fn query(_: &JsValue, args: &[JsValue], context: &mut Context) -> JsResult<JsValue> {
     let statement = statement(args, 0, context)?;
-    let auxiliary = args.get_or_undefined(2).to_boolean();
+    if args.get_or_undefined(2).to_boolean() {
+        let found = operate_auxiliary(context, move |app| Box::pin(in_logs(app, statement)))?;
+        return rows_to_js(found, context);
+    }
     let found = operate(context, move |app| {
         Box::pin(async move {
-            if auxiliary {
-                return in_logs(app, statement).await;
-            }
             if app.tx.is_none() && statement.kind() == StatementKind::Read {
                 let mut conn = app.engine.read().await?;
                 return Ok(statement::query(&mut conn, &statement).await?);
             }
             let kind = statement.kind();
-            app.write(kind == StatementKind::Define, move |_, tx| {
+            app.write(kind == StatementKind::Define, move |engine, tx| {
                 Box::pin(async move {
                     let rows = statement::query(tx, &statement).await?;
-                    note(tx, kind);
+                    note(&engine, tx, kind).await?;
                     Ok(rows)
                 })
             })
             .await
         })
     })?;
+    rows_to_js(found, context)
+}
+
+fn rows_to_js(found: Rows, context: &mut Context) -> JsResult<JsValue> {
     let rows: Vec<Json> = found.rows.into_iter().map(Json::Array).collect();
     JsValue::from_json(&json!({"columns": found.columns, "rows": rows}), context)
 }
@@ -59,26 +63,17 @@ fn query(_: &JsValue, args: &[JsValue], context: &mut Context) -> JsResult<JsVal
 /// `execute(text, params, auxiliary)`: `[rowsAffected, lastInsertId]`.
 fn execute(_: &JsValue, args: &[JsValue], context: &mut Context) -> JsResult<JsValue> {
     let statement = statement(args, 0, context)?;
-    let auxiliary = args.get_or_undefined(2).to_boolean();
+    if args.get_or_undefined(2).to_boolean() {
+        let done = operate_auxiliary(context, move |app| Box::pin(change_logs(app, statement)))?;
+        return JsValue::from_json(&json!([done.rows_affected, done.last_insert_id]), context);
+    }
     let done: Done = operate(context, move |app| {
         Box::pin(async move {
-            if auxiliary {
-                let store = app.engine.store().clone();
-                return store
-                    .write_logs(move |tx| {
-                        Box::pin(async move {
-                            statement::execute(tx, &statement)
-                                .await
-                                .map_err(Error::from)
-                        })
-                    })
-                    .await;
-            }
             let kind = statement.kind();
-            app.write(kind == StatementKind::Define, move |_, tx| {
+            app.write(kind == StatementKind::Define, move |engine, tx| {
                 Box::pin(async move {
                     let done = statement::execute(tx, &statement).await?;
-                    note(tx, kind);
+                    note(&engine, tx, kind).await?;
                     Ok(done)
                 })
             })
@@ -88,15 +83,37 @@ fn execute(_: &JsValue, args: &[JsValue], context: &mut Context) -> JsResult<JsV
     JsValue::from_json(&json!([done.rows_affected, done.last_insert_id]), context)
 }
 
-/// Everybody has to take notice of changed tables.
-fn note(tx: &mut Tx, kind: StatementKind) {
+/// Everybody has to take notice of changed tables, and who was signed in may be so no more.
+async fn note(engine: &Engine, tx: &mut Tx, kind: StatementKind) -> Result<(), Error> {
     if kind == StatementKind::Define {
         let schema = tx.schema().clone();
         tx.set_schema(schema);
+        tx.tables_touched().await?;
     }
+    engine.accounts_touched(tx);
+    Ok(())
+}
+
+async fn change_logs(app: App<'_>, statement: Statement) -> Result<Done, Error> {
+    if let Some(tx) = app.tx {
+        return Ok(statement::execute(tx, &statement).await?);
+    }
+    let store = app.engine.store().clone();
+    store
+        .write_logs(move |tx| {
+            Box::pin(async move {
+                statement::execute(tx, &statement)
+                    .await
+                    .map_err(Error::from)
+            })
+        })
+        .await
 }
 
 async fn in_logs(app: App<'_>, statement: Statement) -> Result<Rows, Error> {
+    if let Some(tx) = app.tx {
+        return Ok(statement::query(tx, &statement).await?);
+    }
     let store = app.engine.store().clone();
     if statement.kind() == StatementKind::Read {
         let mut conn = store.read_logs().await?;

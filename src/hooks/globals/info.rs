@@ -8,12 +8,17 @@ use crate::hooks::world::world;
 
 pub(super) const NATIVES: Natives = &[
     ("isDev", 0, is_dev),
+    ("isBootstrapped", 0, is_bootstrapped),
     ("dataDir", 0, data_dir),
     ("crons", 0, crons),
 ];
 
 fn is_dev(_: &JsValue, _: &[JsValue], _: &mut Context) -> JsResult<JsValue> {
     Ok(world()?.options.hooks.dev.into())
+}
+
+fn is_bootstrapped(_: &JsValue, _: &[JsValue], _: &mut Context) -> JsResult<JsValue> {
+    Ok(world()?.engine.is_bootstrapped().into())
 }
 
 fn data_dir(_: &JsValue, _: &[JsValue], _: &mut Context) -> JsResult<JsValue> {

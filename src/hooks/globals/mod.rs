@@ -23,12 +23,14 @@ pub(super) mod modules;
 mod os;
 mod plain;
 mod pubsub;
+mod realtime;
 mod registration;
 mod request;
 mod response;
 mod security;
 pub(super) mod storage;
 mod template;
+mod upkeep;
 mod utils;
 
 use std::path::Path;
@@ -74,6 +76,11 @@ const PRELUDE: &[(&str, &str)] = &[
     ("internal:app.js", include_str!("../prelude/app.js")),
     ("internal:readers.js", include_str!("../prelude/readers.js")),
     ("internal:values.js", include_str!("../prelude/values.js")),
+    ("internal:buffer.js", include_str!("../prelude/buffer.js")),
+    (
+        "internal:realtime.js",
+        include_str!("../prelude/realtime.js"),
+    ),
     ("internal:event.js", include_str!("../prelude/event.js")),
     ("internal:router.js", include_str!("../prelude/router.js")),
     ("internal:files.js", include_str!("../prelude/files.js")),
@@ -85,6 +92,7 @@ const PRELUDE: &[(&str, &str)] = &[
     ("internal:os.js", include_str!("../prelude/os.js")),
     ("internal:mail.js", include_str!("../prelude/mail.js")),
     ("internal:storage.js", include_str!("../prelude/storage.js")),
+    ("internal:upkeep.js", include_str!("../prelude/upkeep.js")),
     (
         "internal:template.js",
         include_str!("../prelude/template.js"),
@@ -128,11 +136,13 @@ const AREAS: &[(&str, Natives)] = &[
     ("template", template::NATIVES),
     ("data", data::NATIVES),
     ("pubsub", pubsub::NATIVES),
+    ("realtime", realtime::NATIVES),
     ("modules", modules::NATIVES),
     ("storage", storage::NATIVES),
     ("cron", cron::NATIVES),
     ("auth", auth::NATIVES),
     ("utils", utils::NATIVES),
+    ("upkeep", upkeep::NATIVES),
 ];
 
 const EVENT: Natives = &[

@@ -8,45 +8,20 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use boa_engine::{Context, JsArgs, JsResult, JsValue};
-use futures_util::future::BoxFuture;
 use serde_json::{Value as Json, json};
 
 use super::Natives;
 use super::plain::{argument, or_error, to_script};
 use super::registration::text;
-use crate::engine::{Engine, Error};
+use crate::engine::{ApiCall, ApiFunction, Error, ScriptApi};
 use crate::hooks::operate::operate;
 use crate::hooks::world::world;
-use crate::store::Tx;
 
 pub(super) const NATIVES: Natives = &[
     ("list", 0, list),
     ("call", 3, call),
     ("distance", 4, distance),
 ];
-
-/// A call of a module's function by a script.
-pub struct ApiCall<'a> {
-    pub engine: &'a Engine,
-    /// The transaction that the script runs in: everything must use it then. It holds the writer, so waiting for
-    /// another transaction would never end.
-    pub tx: Option<&'a mut Tx>,
-    /// The arguments; missing ones are missing or `null`.
-    pub arguments: Vec<Json>,
-}
-
-/// A function that scripts call. What it fails with reaches the script as `{"error": message}`.
-pub type ApiFunction =
-    Arc<dyn for<'a> Fn(ApiCall<'a>) -> BoxFuture<'a, Result<Json, Error>> + Send + Sync>;
-
-/// What a module gives scripts: a global object of functions.
-pub trait ScriptApi: Send + Sync {
-    /// The object's name, such as `social`. Several may share one; a later function replaces an earlier one.
-    fn name(&self) -> &'static str;
-
-    /// The functions by name.
-    fn functions(&self) -> Vec<(&'static str, ApiFunction)>;
-}
 
 /// The names that are there whether their module is or not.
 const DECLARED: &[(&str, &[&str])] = &[

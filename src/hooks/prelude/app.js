@@ -47,6 +47,7 @@
             else target[key] = value;
         }
     };
+    host.isSettings = (model) => model instanceof Settings;
     host.makeSettings = (members) => new Settings(members);
 
     // Values that all scripts share.
@@ -139,6 +140,9 @@
         }
     }
 
+    // What is to be done at the end of the transactions that scripts have opened, the innermost last.
+    const endings = [];
+
     const store = new Store();
     const logger = new Logger([], "");
 
@@ -149,11 +153,6 @@
         remove: (id) => host.register.uncron(id),
         jobs: () => host.info.crons().map(([id, expression]) => ({ id: () => id, expression: () => expression })),
         total: () => host.info.crons().length,
-        hasStarted: () => true,
-        start: () => undefined,
-        stop: unsupported("cron().stop"),
-        setTimezone: unsupported("cron().setTimezone"),
-        setInterval: unsupported("cron().setInterval"),
     };
 
     function unsupported(name) {
@@ -166,6 +165,8 @@
     const check = (returned) => {
         if (returned !== null && typeof returned === "object" && (returned.isApiError === true || returned.name === "GoError")) throw returned;
     };
+
+    host.checkReturned = check;
 
     const conditions = (query, expressions) => {
         for (const expression of flat(expressions)) query.andWhere(expression);
@@ -286,8 +287,7 @@
         importCollectionsByMarshaledJSON: (text, deleteMissing) => models.importCollections(JSON.parse(String(text)), deleteMissing === true),
         truncateCollection: (collection) => models.truncateCollection(collection),
         reloadCachedCollections: () => undefined,
-        syncRecordTableSchema: () => undefined,
-        createViewFields: (query) => models.viewFields(String(query)).map((field) => new api.Field(field)),
+        createViewFields: (query) => new api.FieldsList(models.viewFields(String(query))),
         saveView: (name, query) => {
             app.db().newQuery(`DROP VIEW IF EXISTS {{${name}}}`).execute();
             app.db().newQuery(`CREATE VIEW {{${name}}} AS SELECT * FROM (${String(query).trim().replace(/;+$/, "")})`).execute();
@@ -304,23 +304,41 @@
         validate: (model) => {
             if (isRecord(model)) models.validateRecord(model);
         },
-        validateWithContext: (context, model) => app.validate(model),
         delete: (model) => {
             if (isRecord(model)) models.deleteRecord(model);
             else if (host.isCollection(model)) models.deleteCollection(model);
             else throw host.failure.host("only records and collections can be deleted");
         },
         deleteWithContext: (context, model) => app.delete(model),
-        unsafeWithoutHooks: unsupported("unsafeWithoutHooks"),
 
         runInTransaction: (work) => {
-            native.transaction(() => check(work(app)));
-        },
-        auxRunInTransaction: (work) => {
-            check(work(app));
+            const run = () => native.transaction(() => check(work(app)));
+            // An inner one is part of the outer one.
+            if (native.isTransactional()) return void run();
+            const own = [];
+            endings.push(own);
+            let failed = null;
+            try {
+                run();
+            } catch (error) {
+                failed = error;
+            }
+            endings.splice(endings.indexOf(own), 1);
+            for (const ending of own) {
+                try {
+                    check(ending(failed));
+                } catch (error) {
+                    failed ??= error;
+                }
+            }
+            if (failed !== null) throw failed;
         },
         isTransactional: () => native.isTransactional(),
-        txInfo: () => null,
+        txInfo: () => {
+            const own = endings.at(-1);
+            if (own === undefined || !native.isTransactional()) return null;
+            return { onComplete: (ending) => void own.push(ending) };
+        },
         unsafeDB: () => host.db.data,
         modelQuery: (model) => app.db().select("*").from(model.tableName()),
         auxModelQuery: (model) => app.auxDB().select("*").from(model.tableName()),
@@ -347,8 +365,6 @@
         deleteTable: (name) => {
             app.db().newQuery(`DROP TABLE IF EXISTS {{${name}}}`).execute();
         },
-        vacuum: unsupported("vacuum"),
-        auxVacuum: unsupported("auxVacuum"),
 
         // Accounts.
         findAllExternalAuthsByRecord: (record) => externalAuths.byRecord(record),
@@ -358,12 +374,10 @@
         findAllMFAsByCollection: (collection) => mfas.byCollection(collection),
         findMFAById: (id) => mfas.byId(id),
         deleteAllMFAsByRecord: (record) => mfas.drop(mfas.byRecord(record)),
-        deleteExpiredMFAs: () => undefined,
         findAllOTPsByRecord: (record) => otps.byRecord(record),
         findAllOTPsByCollection: (collection) => otps.byCollection(collection),
         findOTPById: (id) => otps.byId(id),
         deleteAllOTPsByRecord: (record) => otps.drop(otps.byRecord(record)),
-        deleteExpiredOTPs: () => undefined,
         findAllAuthOriginsByRecord: (record) => origins.byRecord(record),
         findAllAuthOriginsByCollection: (collection) => origins.byCollection(collection),
         findAuthOriginById: (id) => origins.byId(id),
@@ -378,20 +392,15 @@
         logger: () => logger,
         store: () => store,
         cron: () => cron,
+        subscriptionsBroker: () => host.broker,
         isDev: () => host.info.isDev(),
-        isBootstrapped: () => true,
+        isBootstrapped: () => host.info.isBootstrapped(),
         dataDir: () => host.info.dataDir(),
-        encryptionEnv: () => "",
         createBackup: (context, name) => models.createBackup(String(name ?? context ?? "")),
         restoreBackup: (context, name) => models.restoreBackup(String(name ?? context ?? "")),
         logQuery: () => app.auxDB().select("*").from("_logs"),
         findLogById: (id) => first(app.logQuery().andWhere({ id }).limit(1).rows()),
-        logsStats: unsupported("logsStats"),
-        deleteOldLogs: unsupported("deleteOldLogs"),
         paramQuery: () => app.db().select("*").from("_params"),
-        restart: unsupported("restart"),
-        bootstrap: unsupported("bootstrap"),
-        resetBootstrapState: unsupported("resetBootstrapState"),
     };
 
     const hasTable = (db, name) => db.newQuery("SELECT 1 FROM sqlite_schema WHERE type IN ('table', 'view') AND LOWER(name) = LOWER({:name}) LIMIT 1").bind({ name: String(name) }).rows().length > 0;

@@ -121,7 +121,7 @@
         formFile(name) {
             const [file] = this.files(name);
             if (!file) throw host.failure.host("http: no such file");
-            return [file.reader.open(), { filename: file.originalName, size: file.size }];
+            return [file.reader.open(), file];
         }
         cookies() {
             const pairs = this.header.values("cookie").join("; ").split(/;\s*/);
@@ -453,18 +453,34 @@
         },
     });
 
+    const MESSAGE = Symbol("message");
     // What events carry: the property, and the slot where that has another name.
     const SLOTS = {
         record: "", records: "", result: "", collection: "", collections: "", settings: "", meta: "", token: "", identity: "",
-        password: "", otp: "", client: "", subscriptions: "", batch: "", exclude: "", message: "mail", name: "filename",
+        password: "", otp: "", subscriptions: "", batch: "", exclude: "", message: "mail", name: "filename",
         oldSettings: "old_settings", newSettings: "new_settings", authMethod: "auth_method", identityField: "identity_field",
         newEmail: "new_email", idleTimeout: "idle_timeout_s", servedPath: "served_path", servedName: "served_name",
         collectionsData: "collections_data", deleteMissing: "delete_missing", isRestart: "is_restart",
     };
     for (const [property, other] of Object.entries(SLOTS)) {
         const [get, set] = native.slot(property, other);
-        Object.defineProperty(Event.prototype, property, { configurable: true, get, set });
+        // A mail as it is, a message to a client with methods.
+        const message = function () {
+            const mail = native.get.call(this, other);
+            const own = mail === undefined ? get.call(this) : mail;
+            return mail !== undefined || own === undefined ? own : once(own, MESSAGE, () => host.realtimeMessage(own));
+        };
+        Object.defineProperty(Event.prototype, property, { configurable: true, get: property === "message" ? message : get, set });
     }
+
+    const CLIENT = Symbol("client");
+    Object.defineProperty(Event.prototype, "client", {
+        configurable: true,
+        get() {
+            const id = native.get.call(this, "client");
+            return id === undefined ? undefined : once(this, CLIENT, () => host.realtimeClient(id));
+        },
+    });
 
     host.eventPrototype = Event.prototype;
 })

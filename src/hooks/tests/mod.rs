@@ -1,6 +1,7 @@
 //! Support for tests of what scripts can do: script text runs against an engine over a directory of its own.
 
 mod data;
+mod losses;
 
 use std::path::Path;
 use std::rc::Rc;
@@ -14,6 +15,7 @@ use super::call::{Outcome, plain_call};
 use super::catalog::Wanted;
 use super::world::World;
 use super::{HookOptions, HookParts, Scripts};
+use crate::api::realtime::Clients;
 use crate::base::clock::Clock;
 use crate::blob::Storage;
 use crate::bus::{Bus, BusOptions};
@@ -80,6 +82,7 @@ impl House {
             automigrate: false,
             watch: false,
             dev: false,
+            encryption_env: String::new(),
         };
         for folder in [&options.hooks_dir, &options.modules_dir] {
             std::fs::create_dir_all(folder).unwrap();
@@ -87,7 +90,9 @@ impl House {
         let parts = HookParts {
             engine: engine.clone(),
             live: Live::start(&engine, LiveOptions::default()),
+            clients: Clients::default(),
             apis: Vec::new(),
+            operations: Vec::new(),
         };
         let scripts = Scripts::open(parts, options, stop.clone()).unwrap();
         scripts.load().await;
@@ -203,4 +208,34 @@ async fn code_that_throws_fails() {
     let error = house.attempt("throw new Error('no')").await.unwrap_err();
     assert!(error.to_string().contains("no"), "{error}");
     assert_eq!(house.run("return [1, 'a']").await, json!([1, "a"]));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_makes_no_sense_here_says_so() {
+    let house = House::open().await;
+    let got = house
+        .run(
+            r#"
+            const note = new Record($app.findCollectionByNameOrId("notes"), { title: "a" });
+            const calls = {
+                clearBootstrap: () => $app.clearBootstrap(), resetBootstrapState: () => $app.resetBootstrapState(),
+                start: () => $app.start(), execute: () => $app.execute(), s3: () => $filesystem.s3(),
+                auxSave: () => $app.auxSave(note), auxSaveNoValidate: () => $app.auxSaveNoValidate(note),
+                auxSaveWithContext: () => $app.auxSaveWithContext(null, note), auxDelete: () => $app.auxDelete(note),
+                auxSaveNoValidateWithContext: () => $app.auxSaveNoValidateWithContext(null, note),
+                auxDeleteWithContext: () => $app.auxDeleteWithContext(null, note),
+                bare: () => $app.unsafeWithoutHooks().save($app.findCollectionByNameOrId("notes")),
+            };
+            return Object.keys(calls).filter((name) => {
+                try {
+                    calls[name]();
+                    return true;
+                } catch (error) {
+                    return error.name !== "GoError" || error.message.length < 30;
+                }
+            });
+            "#,
+        )
+        .await;
+    assert_eq!(got, serde_json::json!([]), "these did not");
 }

@@ -21,7 +21,6 @@ use tokio_util::sync::CancellationToken;
 use self::book::{Book, Change};
 use super::channel::{Envelope, topic_of};
 use super::collections::{PRESENCE_FIELDS, USERS, keeps_presence};
-use super::topics::limit;
 use super::{Live, publication};
 use crate::bus::{LogLimits, Message};
 use crate::engine::hooks::{Committed, Op, RecordHook};
@@ -164,10 +163,10 @@ impl Presence {
         self.shared.visibility.store(Some(Arc::new(visibility)));
     }
 
-    /// A connection of a signed-in record was opened; it lasts as long as the result.
+    /// A connection of a signed-in record was opened; it lasts as long as the result. Presence is that of `users`.
     #[must_use]
     pub fn connect(&self, user: &Arc<Record>, connection: Connection) -> Here {
-        let user = (!user.collection().is_superusers()).then(|| Arc::clone(user));
+        let user = (user.collection().name == USERS).then(|| Arc::clone(user));
         if let Some(user) = &user {
             self.opened(user.id(), connection);
         }
@@ -225,7 +224,7 @@ impl RecordHook for Presence {
 
     fn committed(&self, _engine: &Engine, event: &Committed) {
         if event.op == Op::Delete {
-            self.shared.lock().book.forget(event.record.id());
+            self.update(|book, _| book.forget(event.record.id()));
         }
     }
 }
@@ -390,7 +389,7 @@ pub(super) async fn presence_stats(
     caller: Caller,
     request: HttpRequest,
 ) -> Result<HttpResponse, ApiError> {
-    limit(&live, &limits, &caller, &request)?;
+    limits.check_path(live.engine(), &caller, &request)?;
     caller.require_auth()?;
     let engine = live.engine();
     let all = match engine.schema().find(USERS) {

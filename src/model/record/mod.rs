@@ -40,6 +40,8 @@ struct Extras {
     custom: Map<String, Json>,
     export_custom: bool,
     ignore_email_visibility: bool,
+    /// What the record was before it was saved.
+    former: Option<Box<[Value]>>,
 }
 
 impl Record {
@@ -155,6 +157,46 @@ impl Record {
         if !stored {
             self.original = None;
         }
+    }
+
+    /// The stored values; the zero values of a record that is not stored yet.
+    #[must_use]
+    pub fn stored_values(&self) -> Box<[Value]> {
+        match &self.original {
+            Some(values) => values.clone(),
+            None if self.stored => self.values.clone().into(),
+            None => Self::new(Arc::clone(&self.collection)).values.into(),
+        }
+    }
+
+    /// Keeps what the record was before it was saved, for those who look at it afterwards. It says nothing about what is
+    /// stored. The values must be aligned with the collection's fields.
+    pub fn remember(&mut self, former: Box<[Value]>) {
+        debug_assert_eq!(former.len(), self.values.len());
+        self.extras_mut().former = Some(former);
+    }
+
+    /// Forgets what [`Record::remember`] kept.
+    pub fn forget_former(&mut self) {
+        if let Some(extras) = &mut self.extras {
+            extras.former = None;
+        }
+    }
+
+    /// The record as it was before it was saved, if that was kept, or as it is stored; a new record where neither is.
+    #[must_use]
+    pub fn to_former(&self) -> Self {
+        let former = self
+            .extras
+            .as_ref()
+            .and_then(|extras| extras.former.as_deref());
+        let former = match former {
+            Some(values) => Some(Self::loaded(Arc::clone(&self.collection), values.to_vec())),
+            None => self.to_original(),
+        };
+        // What a record was before it was created has no id.
+        let former = former.filter(|former| !former.id().is_empty());
+        former.unwrap_or_else(|| Self::new(Arc::clone(&self.collection)))
     }
 
     /// Drops everything but values and uploads: custom members, visibility, plain passwords.

@@ -1,9 +1,12 @@
 //! The outcome of compiling a filter, ready to become part of a statement.
 
+use std::fmt::Write as _;
 use std::hash::{Hash, Hasher};
 use std::sync::Arc;
 
 use super::known::{Class, Known};
+use super::write::DIALECT;
+use crate::base::DateTime;
 use crate::model::{Collection, Value};
 
 /// What a filter says about the rows of one collection.
@@ -228,6 +231,17 @@ pub struct Sort {
     values: Arc<[Known]>,
 }
 
+/// What [`Sort::decaying`] sorts by.
+#[derive(Clone, Copy, Debug)]
+pub struct Decay<'a> {
+    /// Number fields and how much one of each counts.
+    pub weights: &'a [(&'a str, f64)],
+    pub date_field: &'a str,
+    /// After how many days a row counts a quarter.
+    pub quarter_days: f64,
+    pub now: DateTime,
+}
+
 /// A compiled sort without its values.
 #[derive(Debug, Default)]
 pub(super) struct Order {
@@ -250,6 +264,34 @@ impl Sort {
             inner: Some(order),
             values,
         }
+    }
+
+    /// Highest score first, where a score is the weighted sum of number fields (and 1, so that new rows have one), divided
+    /// by the square of 1 and the age by a date field. The fields must be of the collection.
+    #[must_use]
+    pub fn decaying(decay: &Decay<'_>) -> Self {
+        let quote = |name: &str| format!("r.{}", DIALECT.quote_ident(name));
+        let mut sum = "1.0".to_owned();
+        for (field, weight) in decay.weights {
+            let _ = write!(sum, " + {weight:?} * {}", quote(field));
+        }
+        let days = DIALECT.days_until(&quote(decay.date_field), "?");
+        let ages = format!("(1.0 + max({days}, 0.0) / {:?})", decay.quarter_days);
+        let arg = |slot| Arg {
+            slot,
+            pattern: false,
+        };
+        let term = OrderTerm {
+            text: format!("({sum}) / ({ages} * {ages})"),
+            args: vec![arg(0), arg(0)],
+            descending: true,
+        };
+        let order = Order {
+            terms: vec![term],
+            ..Order::default()
+        };
+        let now = Known::Text(decay.now.to_string());
+        Self::new(Arc::new(order), Arc::new([now]))
     }
 
     pub(in crate::store) fn write(&self, out: &mut Pieces) {

@@ -18,7 +18,7 @@ mod tree;
 mod write;
 
 pub use compile::{Compiler, Part, Scope};
-pub use condition::{Condition, Sort, Where};
+pub use condition::{Condition, Decay, Sort, Where};
 pub(in crate::store) use condition::{Form, OrderKey, Pieces};
 pub(in crate::store) use indexes::last_unique;
 pub use request::RequestValues;

@@ -16,5 +16,6 @@ mod queries;
 mod realtime;
 mod records;
 mod rules;
+mod settings_own;
 mod sql;
 mod uploads;

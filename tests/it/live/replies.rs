@@ -4,7 +4,7 @@ use reqwest::Method;
 use serde_json::{Value, json};
 
 use crate::support::fields::{open, text};
-use crate::support::{Answer, Client, Stream, TestApp};
+use crate::support::{Answer, Client, Stream, TestApp, record};
 
 async fn channel(client: &Client) -> Stream {
     let mut stream = client.stream("/api/user/sse").await;
@@ -137,7 +137,6 @@ async fn streams_files_tokens_and_guests_are_refused() {
         "/api/collections/users/auth-with-password",
         "/api/collections/users/auth%2Drefresh",
         "/api/files/token",
-        "/api/events/news",
     ] {
         ann.post(&format!("{path}?respond_to=sse"), json!({}))
             .await
@@ -158,4 +157,37 @@ async fn streams_files_tokens_and_guests_are_refused() {
     ann.post("/api/collections/notes/records?respond_to=sse", huge)
         .await
         .expect(413);
+}
+
+#[tokio::test]
+async fn what_waits_goes_with_its_reader() {
+    let app = TestApp::new().start().await;
+    let (ann, root) = (app.user("ann"), app.superuser());
+    accepted(&ann.get("/api/health?respond_to=sse").await);
+    let id = ann.id.clone();
+    root.delete(&record("users", &id)).await.expect(204);
+    let heir = json!({"id": id, "email": "heir@example.com", "password": "1234567890", "passwordConfirm": "1234567890"});
+    root.create("users", heir).await;
+    let heir = app.guest();
+    let signed_in = heir
+        .sign_in("users", "heir@example.com", "1234567890")
+        .await;
+    let token = signed_in.expect(200)["token"].as_str().unwrap().to_owned();
+    let mut stream = app.client_with(&token).stream("/api/user/sse").await;
+    assert_eq!(stream.json().await["type"], "connected");
+    app.live().push(&id, "mark", &json!(1));
+    // What others are told of the user may come before.
+    loop {
+        let event = stream.json().await;
+        assert_ne!(event["type"], "response", "{event}");
+        if event["type"] == "mark" {
+            break;
+        }
+    }
+    let mut log = app.client_with(&token).resume("/api/user/sse", "1-1").await;
+    let seen = log.many(2).await;
+    assert!(
+        seen.iter().all(|event| event["type"] != "response"),
+        "{seen:?}"
+    );
 }

@@ -310,3 +310,44 @@ async fn what_is_taken_back_is_not_replayed() {
     let mut again = app.guest().resume(&topic("news"), &start).await;
     assert_eq!(again.many(2).await, [json!(2), json!(4)]);
 }
+
+#[tokio::test]
+async fn a_stream_ends_when_the_record_that_its_rule_read_changes() {
+    let app = TestApp::new().start().await;
+    make_topic(
+        &app,
+        "verified",
+        json!("@request.auth.verified = true"),
+        Value::Null,
+    )
+    .await;
+    let (ann, root) = (app.user("ann"), app.superuser());
+    root.update("users", &ann.id, json!({"verified": true}))
+        .await;
+    let mut stream = ann.stream(&topic("verified")).await.placed().await;
+    root.update("users", &ann.id, json!({"verified": false}))
+        .await;
+    assert!(stream.rest().await.is_empty());
+    ann.no_stream(&topic("verified"), 403).await;
+}
+
+#[tokio::test]
+async fn topics_are_refused_that_nobody_could_use() {
+    let app = app_with_news().await;
+    let root = app.superuser();
+    for (row, field) in [
+        (json!({"name": " "}), "name"),
+        (json!({"name": "a,b"}), "name"),
+        (
+            json!({"name": "a", "subscribeRule": "@request.headers.x_a = '1'"}),
+            "subscribeRule",
+        ),
+        (
+            json!({"name": "a", "publishRule": "@request.body.x = 1"}),
+            "publishRule",
+        ),
+    ] {
+        let refused = root.try_create("_topics", row.clone()).await.expect(400);
+        assert!(refused["data"].get(field).is_some(), "{row}: {refused}");
+    }
+}

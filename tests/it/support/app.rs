@@ -114,11 +114,16 @@ impl TestApp {
 
     /// Stops the server and starts another on the same data.
     pub(crate) async fn restart(&mut self) {
+        self.restart_with(|_| ()).await;
+    }
+
+    /// As [`TestApp::restart`], with another configuration.
+    pub(crate) async fn restart_with(&mut self, change: impl FnOnce(&mut Config) + Send + 'static) {
         let dir = self.dir();
         if let Backend::Here(here) = &mut self.server {
             here.end();
         }
-        let (server, base) = start(&dir, None).await;
+        let (server, base) = start(&dir, Some(Box::new(change))).await;
         (self.server, self.base) = (server, base);
     }
 
@@ -156,8 +161,19 @@ impl TestApp {
 impl Builder {
     /// Changes the configuration; another binary knows nothing of it.
     pub(crate) fn with(mut self, change: impl FnOnce(&mut Config) + Send + 'static) -> Self {
-        self.change = Some(Box::new(change));
+        let earlier = self.change.take();
+        self.change = Some(Box::new(move |config: &mut Config| {
+            if let Some(earlier) = earlier {
+                earlier(config);
+            }
+            change(config);
+        }));
         self
+    }
+
+    /// The application modules that run: `all` or names.
+    pub(crate) fn modules(self, names: &'static str) -> Self {
+        self.with(move |config| config.modules = Some(names.to_owned()))
     }
 
     /// A hook script, by its path below `pb_hooks`.
@@ -216,6 +232,8 @@ pub(super) async fn start(dir: &Path, change: Option<Change>) -> (Backend, Strin
     }
     let mut config = Config::new(dir);
     config.workers = 2;
+    // Most tests are about a plain server.
+    config.modules = Some("none".to_owned());
     if let Some(change) = change {
         change(&mut config);
     }

@@ -1,0 +1,110 @@
+//! Application modules: collections, record hooks, routes and script functions that stand on the engine's public
+//! interface and on live events. Each has a folder and can be switched off; what is off leaves no trace.
+//!
+//! A module is: its collections (`migrations/modules/NAME.json`), a folder here, and one line of [`ALL`]. In its folder
+//! `mod.rs` is the [`Module`], `hooks.rs` what happens inside record writes (so that the records API, batches, scripts and
+//! module routes have the same effect), `service.rs` the operations, `routes.rs` the handlers, `error.rs` the refusals.
+//!
+//! | file | holds |
+//! | --- | --- |
+//! | `registry` | which modules there are, which are on, and starting them |
+//! | `collections` | making a module's collections, unless other ones have their names |
+//! | `input` | bodies of module routes: typed, with both spellings of a key |
+//! | `page` | paged answers |
+
+mod collections;
+pub mod follows;
+mod input;
+pub mod market;
+mod page;
+mod registry;
+pub mod social;
+
+use std::sync::Arc;
+
+use actix_web::web::ServiceConfig;
+use serde_json::Value as Json;
+
+pub use self::input::{Fields, refused, refused_with};
+pub use self::page::Page;
+pub use self::registry::{Modules, Selection, descriptions};
+use crate::engine::{Engine, RequestInfo, ScriptApi};
+use crate::live::Live;
+
+/// What modules are built on. Cheap to clone.
+#[derive(Clone)]
+pub struct Ground {
+    pub engine: Engine,
+    pub live: Live,
+    /// The modules that run.
+    pub on: Arc<[&'static str]>,
+    /// Who hears of charges that waited.
+    pub charges: market::ChargeListeners,
+}
+
+impl Ground {
+    /// Whether a module runs.
+    #[must_use]
+    pub fn has(&self, module: &str) -> bool {
+        self.on.contains(&module)
+    }
+}
+
+/// A running module.
+pub trait Module: Send + Sync {
+    /// Mounts the routes below `/api`; once per worker.
+    fn configure(&self, config: &mut ServiceConfig);
+
+    /// What scripts can call.
+    fn script_apis(&self) -> Vec<Arc<dyn ScriptApi>> {
+        Vec::new()
+    }
+}
+
+/// A module that can run.
+struct Registration {
+    /// As `--modules` names it.
+    name: &'static str,
+    /// Modules that must run too.
+    needs: &'static [&'static str],
+    /// A JSON array of collections; see [`collections`].
+    collections: &'static str,
+    /// The routes as an OpenAPI document.
+    description: fn() -> Json,
+    /// Registers hooks and crons and gives the module. Called once, when the collections are there.
+    start: fn(&Ground) -> Arc<dyn Module>,
+}
+
+/// All modules, each behind those it needs.
+const ALL: &[Registration] = &[
+    Registration {
+        name: "social",
+        needs: &[],
+        collections: include_str!("../../migrations/modules/social.json"),
+        description: social::description,
+        start: social::start,
+    },
+    Registration {
+        name: "market",
+        needs: &[],
+        collections: include_str!("../../migrations/modules/market.json"),
+        description: market::description,
+        start: market::start,
+    },
+    Registration {
+        name: "follows",
+        needs: &[],
+        collections: include_str!("../../migrations/modules/follows.json"),
+        description: follows::description,
+        start: follows::start,
+    },
+];
+
+/// The priority of modules' record hooks: scripts see what modules have filled in.
+const AHEAD_OF_SCRIPTS: i32 = -2_000;
+
+/// The id of the caller, if it is a record of `users`.
+fn owner_of(request: &RequestInfo) -> Option<&str> {
+    let auth = request.auth.as_ref()?;
+    (auth.collection().name == "users").then(|| auth.id())
+}

@@ -1,0 +1,94 @@
+//! Which modules run, and what they leave alone.
+
+use serde_json::{Value, json};
+
+use crate::support::TestApp;
+
+fn names(collections: &Value) -> Vec<&str> {
+    let items = collections["items"].as_array().unwrap();
+    items
+        .iter()
+        .map(|one| one["name"].as_str().unwrap())
+        .collect()
+}
+
+#[tokio::test]
+async fn a_module_that_is_off_leaves_no_trace() {
+    let app = TestApp::new().modules("none").start().await;
+    let root = app.superuser();
+    let collections = root.get("/api/collections?perPage=200").await.expect(200);
+    for name in ["posts", "likes", "comments", "_topics", "notifications"] {
+        assert!(!names(&collections).contains(&name), "{name}");
+    }
+    app.user("ann").get("/api/posts").await.expect(404);
+    let description = root.get("/api/openapi").await.expect(200);
+    assert!(description["paths"].get("/api/posts").is_none());
+}
+
+#[tokio::test]
+async fn a_module_brings_its_collections_routes_and_description() {
+    let app = TestApp::new().modules("social").start().await;
+    let root = app.superuser();
+    let collections = root.get("/api/collections?perPage=200").await.expect(200);
+    for name in ["posts", "likes", "comments", "_topics", "notifications"] {
+        assert!(names(&collections).contains(&name), "{name}");
+    }
+    let description = root.get("/api/openapi").await.expect(200);
+    assert!(description["paths"].get("/api/posts").is_some());
+    // People who are signed in see each other, and nobody's e-mail address.
+    let bob = app.user("ann").view("users", &app.user("bob").id).await;
+    assert_eq!(bob["name"], "bob");
+    assert!(bob.get("email").is_none());
+    app.guest()
+        .get(&format!(
+            "/api/collections/users/records/{}",
+            app.user("bob").id
+        ))
+        .await
+        .expect(404);
+}
+
+#[tokio::test]
+async fn a_collection_of_another_shape_is_left_alone() {
+    let mut app = TestApp::new().start().await;
+    let own = json!({"name": "posts", "type": "base", "listRule": "",
+        "fields": [{"name": "title", "type": "text"}]});
+    app.collection(own).await;
+    let root = app.superuser();
+    root.create("posts", json!({"title": "mine"})).await;
+    app.restart_with(|config| config.modules = Some("all".to_owned()))
+        .await;
+    let guest = app.guest();
+    let list = guest.list("posts", &[]).await;
+    assert_eq!(list["items"][0]["title"], "mine");
+    let collection = app
+        .superuser()
+        .get("/api/collections/posts")
+        .await
+        .expect(200);
+    let fields = collection["fields"].as_array().unwrap();
+    assert_eq!(fields.len(), 2, "{fields:?}");
+    app.user("ann").get("/api/posts").await.expect(404);
+    app.superuser()
+        .get("/api/collections/likes")
+        .await
+        .expect(404);
+}
+
+#[tokio::test]
+async fn collections_stay_as_they_are_at_the_next_start() {
+    let mut app = TestApp::new().modules("social").start().await;
+    let before = app
+        .superuser()
+        .get("/api/collections?perPage=200")
+        .await
+        .expect(200);
+    app.restart_with(|config| config.modules = Some("social".to_owned()))
+        .await;
+    let after = app
+        .superuser()
+        .get("/api/collections?perPage=200")
+        .await
+        .expect(200);
+    assert_eq!(before, after);
+}
