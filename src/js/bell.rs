@@ -1,9 +1,9 @@
 //! How the script thread sleeps, and how it and those who wait for it are patient first.
 //!
 //! A call goes to and fro between two threads, and most steps take a few microseconds: less than it costs to put a thread
-//! to sleep and to wake it. So while calls follow each other closely, whoever waits looks for a moment and sleeps if nothing
-//! has come. Looking takes a core, which the other thread may need as well: a call that comes alone is handed over by
-//! sleeping, and where looking has been in vain lately, it is left out.
+//! to sleep and to wake it. So while calls for the writer follow each other closely, both threads look for a moment and
+//! sleep if nothing has come. Looking takes a core, which the other thread may need as well: a call that comes alone is
+//! handed over by sleeping, and where looking has been in vain lately, it is left out.
 
 use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -20,10 +20,10 @@ const VAIN_MAX: u32 = 2;
 /// How often then: once in so many times.
 const TRIED_ONCE_IN: u32 = 16;
 
-/// Calls follow each other closely when one is under way that soon after the end of the one before.
+/// Calls for the writer follow each other closely when one is under way that soon after the end of the one before.
 const CLOSE: Duration = Duration::from_micros(200);
 
-/// When the last call ended.
+/// When the last call for the writer ended. Calls for others do not count: those who wait for them do not look.
 #[derive(Debug)]
 pub(super) struct Pace {
     start: Instant,
