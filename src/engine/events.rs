@@ -35,6 +35,8 @@ pub use tapped::{Outcome, Slots, Tapped, tapped};
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum EventKind {
     Bootstrap,
+    /// The server's end, when nothing else is to come.
+    BootstrapClear,
     Serve,
     /// Slot `is_restart`.
     Terminate,

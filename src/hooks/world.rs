@@ -51,6 +51,10 @@ pub(super) enum Registration {
         expression: String,
         function: Arc<Function>,
     },
+    Command {
+        name: String,
+        function: Arc<Function>,
+    },
     Every(#[expect(dead_code, reason = "held to be ended on drop")] Ticker),
 }
 
@@ -574,6 +578,10 @@ impl World {
                     } => {
                         counts[3] += 1;
                         jobs.push((id.clone(), expression.clone(), Arc::clone(function)));
+                    }
+                    Registration::Command { name, function } => {
+                        let commands = &mut registry.commands;
+                        commands.insert(name.clone(), Arc::clone(function));
                     }
                     Registration::Every(_) => counts[3] += 1,
                 }

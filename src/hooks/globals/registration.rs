@@ -15,6 +15,7 @@ pub(super) const NATIVES: Natives = &[
     ("use", 1, use_all),
     ("cron", 3, cron),
     ("uncron", 1, uncron),
+    ("command", 2, command),
     ("topic", 2, topic),
     ("untopic", 1, untopic),
     ("migrate", 2, crate::hooks::migrations::migrate),
@@ -163,6 +164,16 @@ fn uncron(_: &JsValue, args: &[JsValue], context: &mut Context) -> JsResult<JsVa
     world()?.unregister(
         |_, known| matches!(known, Registration::Cron { id: known, .. } if *known == id),
     )?;
+    Ok(JsValue::undefined())
+}
+
+/// `command(name, function)`: a command of the command line; its function gets the list of arguments.
+fn command(_: &JsValue, args: &[JsValue], context: &mut Context) -> JsResult<JsValue> {
+    let name = text(args.get_or_undefined(0), context)?;
+    let callable = function(args.get_or_undefined(1))?;
+    let world = world()?;
+    let function = world.keep(callable)?;
+    world.register(|_| Ok(Registration::Command { name, function }))?;
     Ok(JsValue::undefined())
 }
 

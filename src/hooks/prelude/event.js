@@ -121,7 +121,7 @@
         formFile(name) {
             const [file] = this.files(name);
             if (!file) throw host.failure.host("http: no such file");
-            return [file.reader.open(), { filename: file.originalName, size: file.size }];
+            return [file.reader.open(), file];
         }
         cookies() {
             const pairs = this.header.values("cookie").join("; ").split(/;\s*/);
