@@ -201,6 +201,9 @@ enum RawCommand {
     Migrate(Migrate),
     /// Print the API description (OpenAPI 3.1).
     Openapi,
+    /// A command that a script has added to `$app.rootCmd`, with its arguments.
+    #[command(external_subcommand)]
+    Script(Vec<String>),
 }
 
 /// What to do with migrations.
@@ -241,6 +244,8 @@ pub enum Command {
     Superuser(Superuser),
     Migrate(Migrate),
     Openapi,
+    /// A command of a script: its name and its arguments.
+    Script(Vec<String>),
 }
 
 /// Options of `serve` alone.
@@ -420,6 +425,7 @@ pub fn parse(
         RawCommand::Superuser(action) => Command::Superuser(action),
         RawCommand::Migrate(action) => Command::Migrate(action),
         RawCommand::Openapi => Command::Openapi,
+        RawCommand::Script(words) => Command::Script(words),
     };
     Ok((config, command))
 }

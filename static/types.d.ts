@@ -153,6 +153,63 @@ declare class NotFoundError extends ApiError { constructor(message?: string, dat
 declare class TooManyRequestsError extends ApiError { constructor(message?: string, data?: object) }
 declare class InternalServerError extends ApiError { constructor(message?: string, data?: object) }
 
+/** A connection to `/api/realtime`. Its values are shared by all scripts and go with the connection. */
+interface RealtimeClient {
+    id(): string;
+    /** `auth` is the record that the client stands for. */
+    get(key: string): any;
+    set(key: string, value: any): void;
+    unset(key: string): void;
+    subscriptions(...prefixes: string[]): { [subscription: string]: { query: object; headers: object } };
+    hasSubscription(subscription: string): boolean;
+    subscribe(...subscriptions: string[]): void;
+    unsubscribe(...subscriptions: string[]): void;
+    send(message: { name: string; data: any }): void;
+    isDiscarded(): boolean;
+    discard(): void;
+}
+
+declare class SubscriptionMessage { constructor(members: { name: string; data: any }); name: string; data: any }
+declare class Command { constructor(members: { use: string; short?: string; run: (command: Command, args: string[]) => void }); [member: string]: any }
+declare class AppleClientSecretCreateForm { constructor(app: App); clientId: string; teamId: string; keyId: string; privateKey: string; duration: number; submit(): string }
+declare class TestEmailSendForm { constructor(app: App); email: string; template: string; collection: string; submit(): void }
+declare class TestS3FilesystemForm { constructor(app: App); filesystem: string; submit(): void }
+/** Bytes with the encodings and number formats of Node. */
+declare class Buffer extends Uint8Array {
+    static from(value: string | ArrayLike<number> | ArrayBuffer, encoding?: string): Buffer;
+    static alloc(size: number, fill?: string | number, encoding?: string): Buffer;
+    static concat(list: Uint8Array[], length?: number): Buffer;
+    static isBuffer(value: any): boolean;
+    static byteLength(value: string, encoding?: string): number;
+    toString(encoding?: string, start?: number, end?: number): string;
+    equals(other: Uint8Array): boolean;
+    [method: string]: any;
+}
+
+interface SubscriptionsBroker {
+    clients(): { [id: string]: RealtimeClient };
+    chunkedClients(size: number): RealtimeClient[][];
+    totalClients(): number;
+    clientById(id: string): RealtimeClient;
+    register(client: RealtimeClient): void;
+    unregister(id: string): void;
+}
+
+interface Cron {
+    add(id: string, expression: string, work: () => void): void;
+    mustAdd(id: string, expression: string, work: () => void): void;
+    remove(id: string): void;
+    removeAll(): void;
+    jobs(): { id(): string; expression(): string }[];
+    total(): number;
+    start(): void;
+    stop(): void;
+    hasStarted(): boolean;
+    /** Nanoseconds. */
+    setInterval(duration: number): void;
+    setTimezone(zone: any): void;
+}
+
 interface App {
     findCollectionByNameOrId(name: string): Collection;
     findRecordById(collection: string | Collection, id: string): Record_;
@@ -168,6 +225,35 @@ interface App {
     logger(): any;
     newMailClient(): any;
     db(): any;
+    /** The clients of `/api/realtime`. */
+    subscriptionsBroker(): SubscriptionsBroker;
+    /** The end of the transaction at hand; null outside of those that a script has opened. */
+    txInfo(): { onComplete(work: (error: any) => void): void } | null;
+    /** False until the server's start is behind. */
+    isBootstrapped(): boolean;
+    validate(model: Record_ | Collection | object): void;
+    /** The same application for which records are written as they are: no hooks, no checks. */
+    unsafeWithoutHooks(): App;
+    /** What is done to auxiliary.db meanwhile commits together, or not at all. */
+    auxRunInTransaction(work: (app: App) => void): void;
+    syncRecordTableSchema(collection: Collection, former: Collection | null): void;
+    dryRunView(query: string, size: number): { fields: any; sample: Record_[] };
+    deleteExpiredMFAs(): void;
+    deleteExpiredOTPs(): void;
+    deleteAllExternalAuthsByRecord(record: Record_): void;
+    deleteOldLogs(before: any): void;
+    logsStats(expression?: any): { date: any; total: number }[];
+    vacuum(): void;
+    auxVacuum(): void;
+    /** Runs the migrations of the folder that have not run yet. */
+    runAppMigrations(): void;
+    /** The server ends what it does and begins anew. */
+    restart(): void;
+    newFilesystem(): any;
+    newBackupsFilesystem(): any;
+    cron(): Cron;
+    /** Commands of the command line: `server NAME ARGUMENTS...`. */
+    rootCmd: { addCommand(...commands: Command[]): void };
     [method: string]: any;
 }
 declare const $app: App;
@@ -206,6 +292,7 @@ declare const $dbx: any;
 declare const $mails: any;
 
 declare function onBootstrap(handler: Handler, ...tags: string[]): void;
+declare function onBootstrapClear(handler: Handler, ...tags: string[]): void;
 declare function onServe(handler: Handler, ...tags: string[]): void;
 declare function onTerminate(handler: Handler, ...tags: string[]): void;
 declare function onBackupCreate(handler: Handler, ...tags: string[]): void;

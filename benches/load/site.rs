@@ -92,6 +92,7 @@ fn lay_scripts(dir: &Path) -> Result<()> {
         ("set.pb.js", include_str!("scripts/set.pb.js")),
         ("save.pb.js", include_str!("scripts/save.pb.js")),
         ("json.pb.js", include_str!("scripts/json.pb.js")),
+        ("loop.pb.js", include_str!("scripts/loop.pb.js")),
     ] {
         fs::write(folder.join(name), text)?;
     }

@@ -77,6 +77,8 @@ impl Program {
         let child = Command::new(&self.binary)
             .args(["serve", "--http", &addr.to_string(), "--dir"])
             .arg(dir)
+            // The workloads bring collections of their own.
+            .env("ROTUNDA_MODULES", "none")
             .stdin(Stdio::null())
             .stdout(log.try_clone()?)
             .stderr(log)

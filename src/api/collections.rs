@@ -41,19 +41,21 @@ pub(super) fn configure(config: &mut ServiceConfig) {
         .route(
             "/collections/meta/dry-run-view",
             web::post().to(dry_run_view),
-        )
+        );
+}
+
+/// What is below one collection's path.
+pub(super) fn configure_one(config: &mut ServiceConfig) {
+    config
         .service(
-            web::resource("/collections/{collection}")
+            web::resource("")
                 .route(web::get().to(view_collection))
                 .route(web::head().to(view_collection))
                 .route(web::patch().to(update_collection))
                 .route(web::delete().to(delete_collection))
                 .route(web::put().to(import_collections)),
         )
-        .route(
-            "/collections/{collection}/truncate",
-            web::delete().to(truncate_collection),
-        );
+        .route("/truncate", web::delete().to(truncate_collection));
 }
 
 /// A page of collections.

@@ -29,22 +29,10 @@ pub(super) const BODY_BYTES_MAX: u64 = 1 << 20;
 
 pub(super) fn configure(config: &mut ServiceConfig) {
     config
-        .route(
-            "/collections/{collection}/auth-methods",
-            web::get().to(auth_methods),
-        )
-        .route(
-            "/collections/{collection}/auth-with-password",
-            web::post().to(auth_with_password),
-        )
-        .route(
-            "/collections/{collection}/auth-refresh",
-            web::post().to(auth_refresh),
-        )
-        .route(
-            "/collections/{collection}/impersonate/{id}",
-            web::post().to(impersonate),
-        );
+        .route("/auth-methods", web::get().to(auth_methods))
+        .route("/auth-with-password", web::post().to(auth_with_password))
+        .route("/auth-refresh", web::post().to(auth_refresh))
+        .route("/impersonate/{id}", web::post().to(impersonate));
 }
 
 pub(super) fn auth_collection(

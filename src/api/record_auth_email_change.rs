@@ -20,11 +20,11 @@ use crate::model::{Collection, Record};
 pub(super) fn configure(config: &mut ServiceConfig) {
     config
         .route(
-            "/collections/{collection}/request-email-change",
+            "/request-email-change",
             web::post().to(request_email_change),
         )
         .route(
-            "/collections/{collection}/confirm-email-change",
+            "/confirm-email-change",
             web::post().to(confirm_email_change),
         );
 }

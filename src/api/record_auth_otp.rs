@@ -26,14 +26,8 @@ const TRIES_S: i64 = 180;
 
 pub(super) fn configure(config: &mut ServiceConfig) {
     config
-        .route(
-            "/collections/{collection}/request-otp",
-            web::post().to(request_otp),
-        )
-        .route(
-            "/collections/{collection}/auth-with-otp",
-            web::post().to(auth_with_otp),
-        );
+        .route("/request-otp", web::post().to(request_otp))
+        .route("/auth-with-otp", web::post().to(auth_with_otp));
 }
 
 fn require_otps(collection: &Collection) -> Result<(), ApiError> {

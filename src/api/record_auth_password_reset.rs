@@ -19,11 +19,11 @@ use crate::http::{ApiError, BodyLimit, Caller};
 pub(super) fn configure(config: &mut ServiceConfig) {
     config
         .route(
-            "/collections/{collection}/request-password-reset",
+            "/request-password-reset",
             web::post().to(request_password_reset),
         )
         .route(
-            "/collections/{collection}/confirm-password-reset",
+            "/confirm-password-reset",
             web::post().to(confirm_password_reset),
         );
 }

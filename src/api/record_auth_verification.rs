@@ -19,11 +19,11 @@ use crate::model::Collection;
 pub(super) fn configure(config: &mut ServiceConfig) {
     config
         .route(
-            "/collections/{collection}/request-verification",
+            "/request-verification",
             web::post().to(request_verification),
         )
         .route(
-            "/collections/{collection}/confirm-verification",
+            "/confirm-verification",
             web::post().to(confirm_verification),
         );
 }

@@ -19,13 +19,13 @@ use crate::model::{Collection, FieldKind, Record};
 pub(super) fn configure(config: &mut ServiceConfig) {
     config
         .service(
-            web::resource("/collections/{collection}/records")
+            web::resource("/records")
                 .route(web::get().to(list_records))
                 .route(web::head().to(list_records))
                 .route(web::post().to(create_record)),
         )
         .service(
-            web::resource("/collections/{collection}/records/{id}")
+            web::resource("/records/{id}")
                 .route(web::get().to(view_record))
                 .route(web::head().to(view_record))
                 .route(web::patch().to(update_record))

@@ -2,6 +2,7 @@
 
 mod migrate;
 mod openapi;
+mod script;
 mod serve;
 mod superuser;
 
@@ -27,6 +28,7 @@ pub fn run(config: &Config, command: &Command) -> anyhow::Result<()> {
             actix_web::rt::System::new().block_on(migrate::run(config, action))
         }
         Command::Openapi => openapi::run(),
+        Command::Script(words) => actix_web::rt::System::new().block_on(script::run(config, words)),
     }
 }
 

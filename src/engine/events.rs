@@ -35,6 +35,8 @@ pub use tapped::{Outcome, Slots, Tapped, tapped};
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum EventKind {
     Bootstrap,
+    /// The server's end, when nothing else is to come.
+    BootstrapClear,
     Serve,
     /// Slot `is_restart`.
     Terminate,
@@ -387,7 +389,7 @@ impl<'h> Chain<'h> {
         loop {
             let mut visit = match self.next.take()? {
                 Way::Act(event) => match self.handlers.get(self.waiting.len()) {
-                    Some(handler) => handler.begin(event),
+                    Some(handler) => WITHIN.sync_scope(self.on_behalf(), || handler.begin(event)),
                     None if self.acted => {
                         // A handler that asks for the rest a second time does not get it done twice.
                         self.next = Some(Way::End(event, Ok(())));
@@ -406,7 +408,8 @@ impl<'h> Chain<'h> {
                     None => return Some(Way::End(event, result)),
                 },
             };
-            self.next = Some(match visit.step(tx.as_deref_mut()).await {
+            let step = visit.step(tx.as_deref_mut());
+            self.next = Some(match WITHIN.scope(self.on_behalf(), step).await {
                 Step::Next(event) => {
                     self.waiting.push(visit);
                     Way::Act(event)
@@ -421,11 +424,12 @@ impl<'h> Chain<'h> {
         self.next = Some(Way::End(event, result));
     }
 
-    /// What the innermost waiting handler wants known to whoever asks handlers again while its default action runs; to be
-    /// set as [`WITHIN`] around the action.
+    /// The mark of what is done now: it is asked for by the innermost waiting handler, or by whoever the event is for. To be
+    /// set as [`WITHIN`] around the default action.
     #[must_use]
-    pub fn within(&self) -> Option<Within> {
-        self.waiting.last().and_then(|visit| visit.within())
+    pub fn on_behalf(&self) -> Option<Within> {
+        let innermost = self.waiting.last().and_then(|visit| visit.within());
+        innermost.or_else(within::current)
     }
 }
 
@@ -450,8 +454,7 @@ where
                 let mut result = Ok(());
                 if let Some(default) = default.take() {
                     let action = default(&mut event, tx.as_deref_mut());
-                    let within = chain.within().or_else(within::current);
-                    result = WITHIN.scope(within, action).await;
+                    result = WITHIN.scope(chain.on_behalf(), action).await;
                 }
                 chain.back(event, result);
             }

@@ -20,8 +20,9 @@ use super::values;
 use super::world::World;
 use crate::engine::events::{Event, Handler, Step, Visit, WITHIN, Within};
 use crate::engine::{Engine, Error};
+use crate::js::bell::Patience;
 use crate::js::error::ScriptError;
-use crate::js::host::Host;
+use crate::js::host::{Begun, Host};
 use crate::js::lane::{Chain, Route};
 use crate::js::promise::{Done, when_done};
 use crate::js::scope::Scope;
@@ -30,6 +31,9 @@ use crate::store::Tx;
 
 /// What a call may take beyond its script time for what it waits for, before it counts as lost.
 const ANSWER_GRACE: Duration = Duration::from_secs(120);
+
+/// What a stop at the time limit may take until the caller hears of it.
+const STOP_GRACE: Duration = Duration::from_secs(1);
 
 /// A script's function as a handler of events.
 pub(super) struct ScriptHandler {
@@ -52,8 +56,7 @@ enum State {
     New(Box<Event>),
     Running {
         inbox: mpsc::UnboundedReceiver<ToHost>,
-        /// The thread that the call has begun on.
-        epoch: Option<u64>,
+        begun: Arc<Begun>,
         /// When the handler's promise must be settled.
         deadline: Option<Instant>,
     },
@@ -101,27 +104,29 @@ impl ScriptVisit {
         loop {
             let State::Running {
                 inbox,
-                epoch,
+                begun,
                 deadline,
             } = &mut self.state
             else {
                 return lost("the handler is through already");
             };
-            let message = tokio::select! {
-                biased;
-                message = inbox.recv() => message,
-                () = left(&host, *epoch) => None,
-                () = passed(*deadline) => {
-                    self.state = State::Over;
-                    return lost("the handler's promise was not settled in time");
-                }
+            let message = match at_once(inbox, tx.is_some().then(|| host.patience())) {
+                Some(message) => Some(message),
+                None => tokio::select! {
+                    biased;
+                    message = inbox.recv() => message,
+                    () = host.lost(begun) => None,
+                    () = passed(*deadline) => {
+                        self.state = State::Over;
+                        return lost("the handler's promise was not settled in time");
+                    }
+                },
             };
-            let budget = host.options().budget;
+            let budget = host.options().budget + STOP_GRACE;
             if deadline.is_some() {
                 *deadline = Some(Instant::now() + budget);
             }
             match message {
-                Some(ToHost::Started(number)) => *epoch = Some(number),
                 Some(ToHost::Promised) => *deadline = Some(Instant::now() + budget),
                 Some(ToHost::Operate(operation)) => {
                     operation(App {
@@ -150,10 +155,12 @@ impl ScriptVisit {
     /// Sends the event to the script thread.
     fn start(&mut self, event: Event, in_writer: bool) -> Result<(), Box<Event>> {
         let (to_host, inbox) = mpsc::unbounded_channel();
+        let begun = Begun::new();
         let call = EventCall {
             function: Arc::clone(&self.function),
             event,
             to_host,
+            begun: Arc::clone(&begun),
             in_writer,
         };
         // The event comes back if the call is not taken on.
@@ -169,7 +176,7 @@ impl ScriptVisit {
             Ok(()) => {
                 self.state = State::Running {
                     inbox,
-                    epoch: None,
+                    begun,
                     deadline: None,
                 };
                 Ok(())
@@ -210,11 +217,16 @@ pub(super) fn route(in_writer: bool) -> Route {
         .unwrap_or(Route::General)
 }
 
-/// Waits until the thread of a call was replaced.
-async fn left(host: &Host, epoch: Option<u64>) {
-    match epoch {
-        Some(epoch) => host.left(epoch).await,
-        None => host.given_up().await,
+/// What the script has sent already. The writer's thread, which has nothing else to do, gives it a moment; other tasks
+/// share theirs.
+fn at_once(
+    inbox: &mut mpsc::UnboundedReceiver<ToHost>,
+    patience: Option<&Patience>,
+) -> Option<ToHost> {
+    let mut look = || inbox.try_recv().ok();
+    match patience {
+        Some(patience) => patience.look_for(look),
+        None => look(),
     }
 }
 
@@ -230,6 +242,7 @@ struct EventCall {
     function: Arc<Function>,
     event: Event,
     to_host: mpsc::UnboundedSender<ToHost>,
+    begun: Arc<Begun>,
     in_writer: bool,
 }
 
@@ -239,9 +252,12 @@ impl EventCall {
             function,
             event,
             to_host,
+            begun,
             in_writer,
         } = self;
-        let _ = to_host.send(ToHost::Started(turn.thread.epoch()));
+        if !begun.note(&turn.thread) {
+            return;
+        }
         let Some((world, (callable, scope))) = callee(turn, &function) else {
             let error = failure::plain("the script is gone");
             let _ = to_host.send(ToHost::Done(Box::new(event), Err(error)));
@@ -303,9 +319,7 @@ fn complete(context: &mut Context, result: JsResult<JsValue>, done: Done, promis
             if value.is_promise() {
                 promised();
             }
-            if let Err(error) = when_done(value, context, done) {
-                tracing::error!("a script's promise cannot be waited for: {error}");
-            }
+            when_done(value, context, done);
         }
         // An asynchronous function swallows the error of its limit.
         (Some(fired), Ok(_)) => {
@@ -411,6 +425,7 @@ pub(super) fn plain_call(
         scope: Some(Rc::clone(scope)),
         // Timers of a call with a session are waited for, also when the script is loaded anew meanwhile.
         session: Some(Rc::new(Session::plain())),
+        call: Some(Rc::default()),
         ..Current::default()
     };
     let owner = Rc::clone(scope);

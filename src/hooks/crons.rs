@@ -1,22 +1,27 @@
-//! Scheduled jobs of scripts.
+//! Scheduled jobs of scripts, and their commands of the command line.
 
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use super::failure;
+use boa_engine::object::builtins::JsArray;
+use boa_engine::{Context, JsString, JsValue};
+
 use super::registry::Function;
-use crate::engine::Engine;
+use super::{Scripts, failure};
 use crate::engine::crons::{Job, Work};
+use crate::engine::{Engine, Error};
 
 /// The script time of one run.
 pub(super) const BUDGET: Duration = Duration::from_secs(30);
+/// The script time of a command.
+const COMMAND_BUDGET: Duration = Duration::from_secs(3_600);
 
-/// Puts the scripts' jobs in place of those that they had before. `former` are the ids of these.
-pub(super) fn replace(
-    engine: &Engine,
-    former: &mut Vec<String>,
-    jobs: Vec<(String, String, Arc<Function>)>,
-) {
+/// The ids of the scripts' jobs. They outlive the script thread, as the jobs do.
+pub(super) type Known = Arc<Mutex<Vec<String>>>;
+
+/// Puts the scripts' jobs in place of those that they had before.
+pub(super) fn replace(engine: &Engine, known: &Known, jobs: Vec<(String, String, Arc<Function>)>) {
+    let mut former = known.lock().unwrap_or_else(PoisonError::into_inner);
     let crons = engine.crons();
     former.retain(|id| {
         let stays = jobs.iter().any(|(kept, ..)| kept == id);
@@ -34,6 +39,29 @@ pub(super) fn replace(
         if !former.contains(&id) {
             former.push(id);
         }
+    }
+}
+
+impl Scripts {
+    /// Runs a command that a script has added to the command line. Gives whether there is one of that name.
+    ///
+    /// # Errors
+    /// What the command threw.
+    pub async fn run_command(&self, name: &str, arguments: &[String]) -> Result<bool, Error> {
+        let function = self.inner.published.load().commands.get(name).cloned();
+        let Some(function) = function else {
+            return Ok(false);
+        };
+        let arguments: Vec<String> = arguments.to_vec();
+        let list = Box::new(move |context: &mut Context| {
+            let list = arguments.iter().map(|text| JsString::from(text.as_str()));
+            let list = JsArray::from_iter(list.map(JsValue::from), context);
+            Ok(vec![list.into()])
+        });
+        let outcome = function.call(list, COMMAND_BUDGET).await;
+        outcome
+            .map(|_| true)
+            .map_err(|error| failure::plain(&error.to_string()))
     }
 }
 

@@ -12,6 +12,7 @@ use boa_gc::GcRefCell;
 use serde_json::Value as Json;
 use tokio::sync::{mpsc, oneshot};
 
+use super::allowance::Allowance;
 use super::collection::CollectionObject;
 use super::failure;
 use super::globals::mail;
@@ -246,6 +247,9 @@ fn write_back(object: &JsObject, context: &mut Context) -> JsResult<()> {
     let read: Vec<(JsString, JsValue)> = cell_of(&this, |_, read| read.borrow().clone())?;
     for (name, value) in read {
         let name = name.to_std_string_escaped();
+        if write_record(&this, &name, &value)? {
+            continue;
+        }
         let slot = cell_of(&this, |cell, _| {
             let state = cell.state.borrow();
             state
@@ -264,6 +268,21 @@ fn write_back(object: &JsObject, context: &mut Context) -> JsResult<()> {
         })?;
     }
     Ok(())
+}
+
+/// The commonest case of [`write_back`], without a copy to look at. Gives whether it was that.
+fn write_record(this: &JsValue, name: &str, value: &JsValue) -> JsResult<bool> {
+    cell_of(this, |cell, _| {
+        let mut state = cell.state.borrow_mut();
+        let slot = state.event.as_mut().and_then(|event| event.get_mut(name));
+        let Some(Slot::Record(known)) = slot else {
+            return false;
+        };
+        if let Some(record) = RecordObject::record(value) {
+            **known = record;
+        }
+        true
+    })
 }
 
 /// What came of the event goes into the objects that the script holds; what is no object is read anew.
@@ -319,7 +338,8 @@ fn from_js(before: Slot, value: &JsValue, context: &mut Context) -> JsResult<Slo
             Some(list) if list.is_array() => {
                 let list = JsArray::from_object(list)?;
                 let mut records = Vec::new();
-                for index in 0..list.length(context)? {
+                let length = Allowance::default().length(list.length(context)?)?;
+                for index in 0..length {
                     let one = list.get(index, context)?;
                     records.extend(RecordObject::record(&one));
                 }
@@ -335,7 +355,8 @@ fn from_js(before: Slot, value: &JsValue, context: &mut Context) -> JsResult<Slo
             Some(list) if list.is_array() => {
                 let list = JsArray::from_object(list)?;
                 let mut collections = Vec::new();
-                for index in 0..list.length(context)? {
+                let length = Allowance::default().length(list.length(context)?)?;
+                for index in 0..length {
                     let one = list.get(index, context)?;
                     collections.extend(CollectionObject::collection(&one, context)?);
                 }

@@ -74,9 +74,12 @@ pub(super) fn read(path: &Path) -> Text {
     if size > TEXT_BYTES_MAX {
         return Err("the file is too large".to_owned());
     }
-    fs::read_to_string(path)
-        .map(Arc::from)
-        .map_err(|error| error.to_string())
+    let text = fs::read_to_string(path).map_err(|error| error.to_string())?;
+    if text.trim_ascii().is_empty() {
+        // A file that is being written anew begins like this, and must not replace what runs.
+        return Err("the file is empty".to_owned());
+    }
+    Ok(text.into())
 }
 
 /// What is in the folders at one moment.

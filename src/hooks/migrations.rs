@@ -149,8 +149,7 @@ impl Scripts {
             .map_err(|_| failure::overloaded())?;
         let host = self.inner.host.clone();
         let epoch = host.epoch();
-        let gone = async move { host.left(epoch).await };
-        serve(&self.inner.engine, tx, inbox, gone)
+        serve(&self.inner.engine, tx, inbox, &host, epoch)
             .await
             .map_err(|error| {
                 let what = match direction {
@@ -222,6 +221,7 @@ fn try_run(
             request: None,
         })),
         in_writer: true,
+        call: None,
     };
     world.migration.take();
     let owner = Rc::clone(&scope);

@@ -5,6 +5,7 @@ use crate::engine::events::EventKind as E;
 /// Function names without `on`, and the events that they stand for.
 pub(super) const EVENTS: &[(&str, &[E])] = &[
     ("Bootstrap", &[E::Bootstrap]),
+    ("BootstrapClear", &[E::BootstrapClear]),
     ("Serve", &[E::Serve]),
     ("Terminate", &[E::Terminate]),
     ("BackupCreate", &[E::BackupCreate]),

@@ -123,6 +123,8 @@ impl EventHandler {
 pub(super) struct Registry {
     pub(super) events: HashMap<EventKind, Vec<EventHandler>>,
     pub(super) topics: HashMap<String, Vec<Arc<Function>>>,
+    /// Commands of the command line.
+    pub(super) commands: HashMap<String, Arc<Function>>,
     pub(super) routes: Routes,
     /// Around all requests.
     pub(super) middlewares: Vec<Middleware>,

@@ -10,6 +10,7 @@ use tokio::sync::{mpsc, oneshot};
 
 use crate::engine::events::{Event, RequestParts};
 use crate::engine::{Engine, Error, Link};
+use crate::js::host::Host;
 use crate::js::lane::Chain;
 use crate::model::Collection;
 use crate::store::Tx;
@@ -81,8 +82,6 @@ pub(super) type Operation = Box<dyn for<'a> FnOnce(App<'a>) -> BoxFuture<'a, ()>
 
 /// What a running script sends to the task that called it.
 pub(super) enum ToHost {
-    /// The call has begun on the thread of this epoch.
-    Started(u64),
     /// `e.next()`: the rest of the event's chain is wanted. Calls into scripts on behalf of it come by the chain.
     Next(
         Box<Event>,
@@ -116,20 +115,24 @@ impl Session {
     }
 }
 
-/// Does inside a transaction what its script asks for, until it ends, or until `gone` tells that the script's thread was
+/// Does inside a transaction what its script asks for, until it ends, or until the script's thread, that of `epoch`, was
 /// left behind: the writer must not wait for a script that got stuck.
 pub(super) async fn serve(
     engine: &Engine,
     tx: &mut Tx,
     mut inbox: mpsc::UnboundedReceiver<ToHost>,
-    gone: impl Future<Output = ()> + Send,
+    host: &Host,
+    epoch: u64,
 ) -> Result<(), Error> {
-    let mut gone = std::pin::pin!(gone);
+    let mut gone = std::pin::pin!(host.left(epoch));
     loop {
-        let message = tokio::select! {
-            biased;
-            message = inbox.recv() => message,
-            () = &mut gone => None,
+        let message = match host.patience().look_for(|| inbox.try_recv().ok()) {
+            Some(message) => Some(message),
+            None => tokio::select! {
+                biased;
+                message = inbox.recv() => message,
+                () = &mut gone => None,
+            },
         };
         let Some(message) = message else { break };
         match message {

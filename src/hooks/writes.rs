@@ -105,7 +105,7 @@ impl RecordHook for RecordWrites {
                             event.record = record;
                         }
                         let stored = saves.then(|| event.record.stored_values());
-                        let result = WITHIN.scope(chain.within(), next.run(event)).await;
+                        let result = WITHIN.scope(chain.on_behalf(), next.run(event)).await;
                         let mut record = event.record.clone();
                         if let Some(before) = stored.filter(|_| result.is_ok()) {
                             record.remember(before);
@@ -250,7 +250,7 @@ impl CollectionHook for CollectionWrites {
                 match chain.advance(Some(&mut *event.tx)).await {
                     Some(Way::Act(mut script_event)) => {
                         take_collection(&mut script_event, &mut event.collection);
-                        let result = WITHIN.scope(chain.within(), next.run(event)).await;
+                        let result = WITHIN.scope(chain.on_behalf(), next.run(event)).await;
                         let collection = Arc::new(event.collection.clone());
                         script_event.set("collection", Slot::Collection(collection));
                         chain.back(script_event, result);

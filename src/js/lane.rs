@@ -3,26 +3,11 @@
 use std::collections::VecDeque;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use tokio::sync::Notify;
-
+use super::bell::Bell;
 use super::thread::Turn;
 
 /// Work for the script thread.
 pub type Job = Box<dyn FnOnce(&mut Turn<'_>) + Send>;
-
-/// Rung whenever something was queued, whatever the lane. The script thread is the only one that waits for it.
-#[derive(Debug, Default)]
-pub(super) struct Bell(Notify);
-
-impl Bell {
-    pub(super) fn ring(&self) {
-        self.0.notify_one();
-    }
-
-    pub(super) async fn wait(&self) {
-        self.0.notified().await;
-    }
-}
 
 /// A queue of jobs, first in, first out.
 pub(super) struct Lane {
@@ -61,6 +46,12 @@ impl Lane {
     pub(super) fn push_unbounded(&self, job: Job) {
         self.lock().push_back(job);
         self.bell.ring();
+    }
+
+    /// Drops what waits.
+    pub(super) fn clear(&self) {
+        let jobs = std::mem::take(&mut *self.lock());
+        drop(jobs);
     }
 
     pub(super) fn pop(&self) -> Option<Job> {

@@ -7,7 +7,7 @@ use tokio::sync::Mutex as AsyncMutex;
 use tokio_util::sync::CancellationToken;
 
 use super::channel::Envelope;
-use super::notifications::NotificationFields;
+use super::notifications::StoredNotifications;
 use super::presence::Presence;
 use super::publication::{self, Publication};
 use super::replies::{GoneReaders, LateReplies};
@@ -55,14 +55,13 @@ impl Live {
             rules: Arc::clone(&rules),
             streams: streams.clone(),
         }));
-        engine.register_hook(Arc::new(NotificationFields));
         engine.register_hook(Arc::new(streams.clone()));
         engine.register_collection_hook(Arc::new(streams.clone()));
         let replies = Arc::<LateReplies>::default();
         engine.register_hook(Arc::new(GoneReaders(Arc::clone(&replies))));
         let presence = Presence::start(engine.clone(), options.log, stop.clone());
         engine.register_hook(Arc::new(presence.clone()));
-        Self {
+        let live = Self {
             parts: Arc::new(Parts {
                 engine: engine.clone(),
                 log: options.log,
@@ -73,7 +72,9 @@ impl Live {
                 making: AsyncMutex::default(),
                 stop,
             }),
-        }
+        };
+        engine.register_hook(Arc::new(StoredNotifications(live.clone())));
+        live
     }
 
     /// Publishes a payload to all subscribers of a topic. Waits for nobody. To be called once what it tells of counts:

@@ -8,9 +8,10 @@ use serde_json::{Map, Value as Json, json};
 
 use super::channel::Envelope;
 use super::collections::{NOTIFICATIONS, is_ours};
+use super::publication;
 use super::{Error, Live, Publication};
 use crate::base::json as text;
-use crate::engine::hooks::RecordHook;
+use crate::engine::hooks::{Committed, Op, RecordHook};
 use crate::engine::records::ListParams;
 use crate::engine::{self, Engine, RequestInfo};
 use crate::http::rate::RateLimits;
@@ -86,54 +87,115 @@ impl Live {
             });
         }
         let collection = tx.schema().find(NOTIFICATIONS).cloned();
-        let id = match collection.filter(|collection| is_ours(collection)) {
-            None => None,
-            Some(collection) => {
-                let mut record = Record::new(collection);
-                for (field, value) in [
-                    ("user", user),
-                    ("type", kind),
-                    ("title", title),
-                    ("message", message),
-                ] {
-                    record.set(field, value.into());
-                }
-                record.set("data", Value::Json(encoded.clone()));
-                let saved = self.engine().save(tx, record).await?;
-                Some(saved.id().to_owned())
+        if let Some(collection) = collection.filter(|collection| is_ours(collection)) {
+            let mut record = Record::new(collection);
+            for (field, value) in [
+                ("user", user),
+                ("type", kind),
+                ("title", title),
+                ("message", message),
+            ] {
+                record.set(field, value.into());
             }
-        };
-        let payload = json!({"id": id, "user_id": user, "type": kind, "title": title, "message": message, "data": data});
-        let publication = Publication::new(NOTIFICATIONS, &payload)?;
-        let (live, user, kind) = (self.clone(), user.to_owned(), kind.to_owned());
-        let own_id = id.clone();
+            record.set("data", Value::Json(encoded));
+            // The hook pushes it, as those that others store.
+            let saved = self.engine().save(tx, record).await?;
+            return Ok(Some(saved.id().to_owned()));
+        }
+        let live = self.clone();
+        let [user, kind, title, message] = [user, kind, title, message].map(str::to_owned);
         tx.on_commit(Box::new(move || {
-            let envelope = Envelope {
+            live.push_notification(&Pushed {
+                id: None,
+                user: &user,
                 kind: &kind,
-                id: own_id.as_deref(),
-                data: encoded.as_bytes(),
-                timestamp: live.engine().now().unix(),
-                ..Envelope::default()
-            };
-            live.push_envelope(&user, &envelope);
-            if let Err(error) = live.send(publication) {
-                tracing::warn!(%error, "a notification is not told to its topic");
-            }
+                title: &title,
+                message: &message,
+                data: &encoded,
+            });
         }));
-        Ok(id)
+        Ok(None)
+    }
+
+    /// Tells the user's channels and the topic of a notification.
+    fn push_notification(&self, pushed: &Pushed<'_>) {
+        let envelope = Envelope {
+            kind: pushed.kind,
+            id: pushed.id,
+            data: pushed.data.as_bytes(),
+            timestamp: self.engine().now().unix(),
+            ..Envelope::default()
+        };
+        self.push_envelope(pushed.user, &envelope);
+        let mut payload = Vec::with_capacity(pushed.data.len() + 160);
+        payload.extend_from_slice(b"{\"id\":");
+        match pushed.id {
+            Some(id) => text::write_str(&mut payload, id),
+            None => payload.extend_from_slice(b"null"),
+        }
+        for (name, value) in [
+            ("user_id", pushed.user),
+            ("type", pushed.kind),
+            ("title", pushed.title),
+            ("message", pushed.message),
+        ] {
+            payload.push(b',');
+            text::write_str(&mut payload, name);
+            payload.push(b':');
+            text::write_str(&mut payload, value);
+        }
+        payload.extend_from_slice(b",\"data\":");
+        payload.extend_from_slice(pushed.data.as_bytes());
+        payload.push(b'}');
+        let sent = publication::topic(NOTIFICATIONS)
+            .and_then(|topic| Publication::encoded(topic, payload.into()))
+            .and_then(|publication| self.send(publication));
+        if let Err(error) = sent {
+            tracing::warn!(%error, "a notification is not told to its topic");
+        }
     }
 }
 
-/// Clients may change `readAt` alone.
-pub(super) struct NotificationFields;
+/// A notification on its way to those who are there.
+struct Pushed<'a> {
+    id: Option<&'a str>,
+    user: &'a str,
+    kind: &'a str,
+    title: &'a str,
+    message: &'a str,
+    /// JSON text.
+    data: &'a str,
+}
 
-impl RecordHook for NotificationFields {
+/// Pushes what is stored, whoever stores it. Clients may change `readAt` alone.
+pub(super) struct StoredNotifications(pub(super) Live);
+
+impl RecordHook for StoredNotifications {
     fn wants(&self, collection: &Collection) -> bool {
         collection.name == NOTIFICATIONS && is_ours(collection)
     }
 
     fn is_settable(&self, _collection: &Collection, field: &str) -> bool {
         field == "readAt"
+    }
+
+    fn committed(&self, _engine: &Engine, event: &Committed) {
+        if event.op != Op::Create {
+            return;
+        }
+        let record = &event.record;
+        let data = match record.get("data") {
+            Some(Value::Json(data)) if !data.is_empty() => data,
+            _ => "null",
+        };
+        self.0.push_notification(&Pushed {
+            id: Some(record.id()),
+            user: record.text("user"),
+            kind: record.text("type"),
+            title: record.text("title"),
+            message: record.text("message"),
+            data,
+        });
     }
 }
 

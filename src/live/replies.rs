@@ -106,7 +106,8 @@ impl Replies for Live {
     }
 
     fn deliver(&self, to: &Arc<Record>, reply: Reply) {
-        let makes_room = reply.method == Method::POST && reply.path == "/api/rooms";
+        let is_made = reply.status.is_success();
+        let makes_room = is_made && reply.method == Method::POST && reply.path == "/api/rooms";
         let envelope = Envelope {
             kind: if makes_room {
                 "room_created"

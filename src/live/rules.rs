@@ -21,6 +21,9 @@ const KNOWN_MAX: NonZeroUsize = NonZeroUsize::new(10_000).unwrap();
 /// Changes that pass by the engine, as those of the SQL console, are seen after so long.
 const FRESH: Duration = Duration::from_secs(30);
 
+/// What rules of collections may read and rules of topics never get to see.
+const NOT_SEEN: [&str; 2] = ["@request.body", "@request.headers"];
+
 /// What somebody wants with a topic.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Action {
@@ -222,10 +225,19 @@ fn check(event: &RecordEvent<'_>) -> FieldErrors {
         let message = crate::base::text::sentenize(&error.to_string());
         errors.add("name", FieldError::new("validation_invalid_topic", message));
     }
+    let name = record.text("name");
+    if name.trim().is_empty() || name.contains(',') {
+        let message = "Must be no blank and hold no comma.";
+        errors.add("name", FieldError::new("validation_invalid_topic", message));
+    }
     for field in ["subscribeRule", "publishRule"] {
         let text = record.text(field);
         let invalid = |message: String| FieldError::new("validation_invalid_rule", message);
         match serde_json::from_str::<Option<String>>(if text.is_empty() { "null" } else { text }) {
+            Ok(Some(rule)) if NOT_SEEN.iter().any(|what| rule.contains(what)) => {
+                let message = "Rules of topics know the caller, and neither body nor headers.";
+                errors.add(field, invalid(message.to_owned()));
+            }
             Ok(Some(rule)) if !rule.is_empty() => {
                 let compiled = event.engine.condition(
                     event.tx.schema(),

@@ -170,6 +170,33 @@ fn the_server_sets_ids_keys_and_dates() {
 }
 
 #[test]
+fn what_a_record_was_is_kept_beside_what_is_stored() {
+    let collection = collection("base", json!([{"name": "n", "type": "number"}]));
+    let mut record = stored(&collection, json!({"id": "a", "n": 1}));
+    record.set("n", Value::Number(2.0));
+    let before = record.stored_values();
+    record.mark_saved();
+    record.remember(before);
+    assert_eq!(record.to_former().get("n"), Some(&Value::Number(1.0)));
+    assert!(
+        !record.has_changed("n"),
+        "it says nothing about what is stored"
+    );
+    record.forget_former();
+    assert_eq!(record.to_former().get("n"), Some(&Value::Number(2.0)));
+
+    let mut made = Record::new(Arc::clone(&collection));
+    made.set("id", "b".into());
+    let before = made.stored_values();
+    made.mark_saved();
+    made.remember(before);
+    assert!(
+        made.to_former().is_new(),
+        "a created record was none before"
+    );
+}
+
+#[test]
 fn exports_show_what_the_reader_may_see() {
     let collection = collection(
         "auth",

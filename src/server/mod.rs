@@ -77,6 +77,10 @@ impl Running {
         if !self.engine.mailer().drain(MAILS).await {
             tracing::warn!("mails that were still on their way are lost");
         }
+        let clear = self.engine.announce(EventKind::BootstrapClear, &[]);
+        if let Err(error) = clear.await {
+            tracing::warn!(%error, "a handler of the server's end failed");
+        }
         self.scripts.stop().await;
         self.stop.cancel();
         let _ = self.log_task.await;

@@ -19,7 +19,6 @@ pub mod migrations;
 mod options;
 pub mod params;
 mod pool;
-pub mod raw;
 pub mod records;
 mod rows;
 mod scan;

@@ -145,8 +145,11 @@ impl Tx {
         result
     }
 
-    /// Takes notice of tables that a statement has changed.
-    pub(super) async fn tables_touched(&mut self) -> Result<(), Error> {
+    /// Lets everybody take notice of tables that a statement has changed: what was prepared for them is stale.
+    ///
+    /// # Errors
+    /// Those of the database.
+    pub async fn tables_touched(&mut self) -> Result<(), Error> {
         self.tables_touched = true;
         self.conn.tables_changed().await
     }

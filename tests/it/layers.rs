@@ -12,7 +12,7 @@ const EDGES: &[(&str, &[&str])] = &[
     ("config", &["base"]),
     ("filter", &[]),
     ("bus", &[]),
-    ("js", &[]),
+    ("js", &["base"]),
     ("blob", &["base"]),
     ("mail", &["base"]),
     ("outbound", &[]),

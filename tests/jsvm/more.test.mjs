@@ -19,6 +19,7 @@ area("more queries", { hooks: ["50"], prepare: fill }, (call) => {
   const query = get("queries");
   rows(call, [
     query("column", "column", ["zero", "one", "two"]),
+    query("row", "row", ["two", 2]),
     query("andOrderBy", "order", ["two", "zero", "one"]),
     query("innerJoin and andHaving", "having", [["two", 2]]),
     query("rightJoin", "right-join", ["zero", "one"]),
@@ -26,7 +27,7 @@ area("more queries", { hooks: ["50"], prepare: fill }, (call) => {
     query("build", "build", { sql: true, params: 1, title: "two" }),
     query("rows", "rows", [["zero", 0], ["one", 1]]),
     query("both pools", "pools", ["two", "two"]),
-    query("modelQuery", "models", ["two", true]),
+    query("modelQuery", "models", ["two", true, true]),
   ]);
 });
 
@@ -57,6 +58,7 @@ area("the machine", { hooks: ["52"] }, (call) => {
     machine("served", "serve", "first"),
     machine("paths", "paths", { glob: ["one.txt"], walked: [[".", true], ["deep", true], ["deep/two.txt", false], ["one.txt", false]], entries: ["deep", "two.txt", "one.txt"] }),
     machine("files and commands", "os", { cut: "fi", made: true, removed: true, output: "by exec\n" }),
+    machine("roots", "roots", ["first", 5, true, "first", true]),
     machine("templates from a folder", "template", "Hello &lt;Ann&gt;"),
     machine("forms", "forms", { apple: true, mail: true, s3: true }),
   ]);
@@ -66,5 +68,7 @@ area("the machine", { hooks: ["52"] }, (call) => {
     const answer = await call("POST", "/jsvm/machine/from-multipart", form);
     assert.equal(answer.status, 200, answer.text);
     matches(answer.json, { name: "my upload.txt", again: ["my upload.txt", 8, "uploaded"], empty: [false, true] });
+    const parts = await call("POST", "/jsvm/machine/multipart", form);
+    matches(parts.json, { header: ["my upload.txt", 8], file: ["my upload.txt", 8], read: "uploaded", text: "uploaded" });
   });
 });

@@ -4,7 +4,7 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 
 import { eventually } from "../sdk/support/server.mjs";
-import { area, made, marks, matches, rows } from "./support/jsvm.mjs";
+import { area, made, marked, marks, matches, rows } from "./support/jsvm.mjs";
 import { listen } from "./support/stream.mjs";
 
 async function fill(call) {
@@ -24,7 +24,7 @@ area("upkeep", { hooks: ["46"], prepare: fill }, (call) => {
     upkeep("views", "views", { has: true, fields: ["id", "title", "total"], left: false }),
     upkeep("unsafeWithoutHooks", "without-hooks", { refused: true, n: 5, left: 0 }),
     upkeep("backups", "backups", { listed: true, size: true, left: false }),
-    upkeep("migrations that have run stay", "migrations", { still: true }),
+    upkeep("migrations that have run stay", "migrations", { still: true, env: "" }),
     upkeep("references", "references", { tables: true, query: true }),
   ]);
 });
@@ -80,4 +80,70 @@ area("Buffer", { hooks: ["49"] }, (call) => {
       numbers: [4660, -5, 1.5, 18], hash: "0cc175b9c0f1b6a831c399e269772661", asText: "bytes",
     }],
   ]);
+});
+
+area("commands and the end", { hooks: ["53"] }, (call, server) => {
+  test("a command of a script runs with its arguments", async () => {
+    server.run("jsvm-greet", "a", "b c");
+    matches(await marks(call, "command"), [[["a", "b c"], "jsvm-greet"]]);
+  });
+  test("an unknown command fails", () => {
+    assert.throws(() => server.run("jsvm-unknown"));
+  });
+  test("onBootstrapClear runs at the end", async () => {
+    await server.restart();
+    const clears = await marks(call, "clears");
+    assert.ok(clears.length >= 1, "it has run");
+  });
+});
+
+area("the other sign-in mails and hooks", {
+  hooks: ["54"],
+  prepare: async (call) => {
+    const meta = { appName: "JSVM", appURL: "http://localhost", senderName: "Sender", senderAddress: "sender@example.com" };
+    assert.equal((await call("PATCH", "/api/settings", { meta }, { as: "root" })).status, 200);
+    await call("PATCH", "/api/collections/users", { authAlert: { enabled: true } }, { as: "root" });
+  },
+}, (call) => {
+  test("mails of records pass their hooks", async () => {
+    assert.equal((await call("POST", "/jsvm/record-mails")).status, 204);
+    const seen = (await call("GET", "/jsvm/seen")).json;
+    matches(seen.map(([kind]) => kind).sort(), ["alert", "change", "otp", "reset"]);
+    matches(seen.find(([kind]) => kind === "otp"), ["otp", "ann@example.com", "otp-id", "otp-pass"]);
+    matches(seen.find(([kind]) => kind === "change"), ["change", "ann@example.com", "new@example.com", true]);
+  });
+  test("a changed address is confirmed", async () => {
+    const { token } = (await call("GET", "/jsvm/change-token")).json;
+    const confirmed = await call("POST", "/api/collections/users/confirm-email-change", { token, password: "12345678" });
+    assert.equal(confirmed.status, 204, confirmed.text);
+    await marked(call, "confirmed", [["ann@example.com", "changed@example.com"]]);
+  });
+  test("failed changes of collections are told", async () => {
+    const root = { as: "root" };
+    const fields = [{ name: "x", type: "text" }];
+    assert.equal((await call("POST", "/api/collections", { name: "stubborn", type: "base", fields }, root)).status, 200);
+    assert.equal((await call("PATCH", "/api/collections/stubborn", { name: "bad name" }, root)).status, 400);
+    assert.equal((await call("DELETE", "/api/collections/stubborn", undefined, root)).status, 400);
+    matches(await marks(call, "collections"), [["update", true], ["delete", true]]);
+  });
+  test("backups", async () => {
+    const root = { as: "root" };
+    assert.equal((await call("POST", "/api/backups", { name: "refused.zip" }, root)).status, 400);
+    assert.equal((await call("POST", "/api/backups", { name: "made.zip" }, root)).status, 204);
+    await marked(call, "backups", ["refused.zip", "made.zip"]);
+  });
+  test("a restored backup brings back what was there", async () => {
+    // Made after the backup, hence gone with it.
+    await made(call, "notes", { title: "later" });
+    await call("POST", "/jsvm/restore").catch(() => undefined);
+    const restored = async () => {
+      try {
+        return (await call("GET", "/api/collections/notes/records")).json.totalItems === 0;
+      } catch {
+        return false;
+      }
+    };
+    await eventually(restored, "the backup to be restored", 15_000);
+    assert.equal((await call("GET", "/jsvm/restored")).text, "made.zip");
+  });
 });

@@ -52,6 +52,18 @@ pub(super) fn all() -> Vec<Workload> {
             |site, n, out| create(site, "hook_set", n, out),
         ),
         closed(
+            "hook-set-100",
+            "creates with a hook that sets a field",
+            100,
+            |site, n, out| create(site, "hook_set", n, out),
+        ),
+        closed(
+            "hook-loop-100",
+            "the same, while each 2,000th request makes another script loop for half a second",
+            100,
+            disturbed,
+        ),
+        closed(
             "hook-save-64",
             "creates with a hook that reads and saves another record",
             64,
@@ -68,6 +80,14 @@ fn orders(_: &Site, _: u64, out: &mut Vec<u8>) {
     static BODY: LazyLock<String> =
         LazyLock::new(|| json!({ "orders": (0..60).map(order).collect::<Vec<_>>() }).to_string());
     write_request(out, "POST", "/load/json", "", Some(&BODY));
+}
+
+fn disturbed(site: &Site, n: u64, out: &mut Vec<u8>) {
+    if n % 2_000 == 1_000 {
+        write_request(out, "POST", "/load/loop", "", Some("{}"));
+    } else {
+        create(site, "hook_set", n, out);
+    }
 }
 
 /// About 140 bytes.

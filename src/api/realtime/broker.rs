@@ -129,3 +129,50 @@ impl Clients {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::bus::{Bus, BusOptions};
+
+    fn names(clients: &Clients) -> Vec<String> {
+        let mut names: Vec<String> = clients
+            .subscriptions("c")
+            .iter()
+            .map(|view| view.name.to_string())
+            .collect();
+        names.sort();
+        names
+    }
+
+    #[test]
+    fn subscriptions_are_added_and_taken_one_by_one() {
+        let (bus, clients) = (Bus::new(BusOptions::default()), Clients::default());
+        let subscriber = bus.subscriber();
+        let registration =
+            clients.register("c".to_owned(), subscriber.handle().clone(), String::new());
+        clients.add_subscriptions("c", &["a".to_owned(), String::new(), "b".to_owned()]);
+        clients.add_subscriptions("c", &["a".to_owned()]);
+        assert_eq!(names(&clients), ["a", "b"]);
+        clients.remove_subscriptions("c", &["a".to_owned()]);
+        assert_eq!(names(&clients), ["b"]);
+        clients.remove_subscriptions("c", &[]);
+        assert!(names(&clients).is_empty());
+        clients.add_subscriptions("other", &["a".to_owned()]);
+        assert!(!clients.any(&["a".to_owned()]), "nobody listens");
+        drop(registration);
+        assert!(clients.is_empty());
+    }
+
+    #[test]
+    fn a_discarded_client_is_gone_at_once() {
+        let (bus, clients) = (Bus::new(BusOptions::default()), Clients::default());
+        let subscriber = bus.subscriber();
+        let _registration =
+            clients.register("c".to_owned(), subscriber.handle().clone(), String::new());
+        assert!(clients.contains("c"));
+        clients.discard("c");
+        assert!(!clients.contains("c"));
+        assert!(clients.send("c", "name", "data"), "to nobody there is room");
+    }
+}

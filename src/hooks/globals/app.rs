@@ -318,7 +318,7 @@ fn transaction(_: &JsValue, args: &[JsValue], context: &mut Context) -> JsResult
         let job = in_transaction(move |tx| {
             Box::pin(async move {
                 let _ = open.send(());
-                serve(&engine, tx, inbox, async move { host.left(epoch).await }).await
+                serve(&engine, tx, inbox, &host, epoch).await
             })
         });
         if auxiliary {

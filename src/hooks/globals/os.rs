@@ -2,7 +2,7 @@
 
 use std::fs;
 use std::io;
-use std::path::Path;
+use std::path::{Component, Path};
 use std::process::{Command, Stdio};
 use std::time::{Duration, UNIX_EPOCH};
 
@@ -29,6 +29,7 @@ pub(super) const NATIVES: Natives = &[
     ("rename", 2, rename),
     ("remove", 2, remove),
     ("truncate", 2, truncate),
+    ("within", 2, within),
     ("tempDir", 0, temp_dir),
     ("getwd", 0, getwd),
     ("args", 0, args_of_process),
@@ -89,6 +90,37 @@ fn environ(_: &JsValue, _: &[JsValue], context: &mut Context) -> JsResult<JsValu
         }
     }
     Ok(object.into())
+}
+
+/// `within(folder, name)`: the path of a name below a folder, whether there is such a file or not. It throws for what leads
+/// out of the folder, also through links that are there at this moment.
+fn within(_: &JsValue, args: &[JsValue], context: &mut Context) -> JsResult<JsValue> {
+    check_allowed("$os.openRoot")?;
+    let folder = text(args.get_or_undefined(0), context)?;
+    let name = text(args.get_or_undefined(1), context)?;
+    let root = fs::canonicalize(&folder).map_err(|error| failed("open", &folder, &error))?;
+    let path = root.join(&name);
+    let stays = |part: Component<'_>| matches!(part, Component::Normal(_) | Component::CurDir);
+    let inside = Path::new(&name).components().all(stays) && leads_into(&root, &path);
+    if !inside {
+        return Err(JsNativeError::error()
+            .with_message(format!("openat {name}: path escapes from parent"))
+            .into());
+    }
+    Ok(JsString::from(&*path.to_string_lossy()).into())
+}
+
+/// Whether a path below `root` stays there when links are followed as far as it exists.
+fn leads_into(root: &Path, path: &Path) -> bool {
+    for part in path.ancestors() {
+        match fs::canonicalize(part) {
+            Ok(real) => return real.starts_with(root),
+            // A link to nothing may lead anywhere.
+            Err(_) if part.is_symlink() => return false,
+            Err(_) => {}
+        }
+    }
+    false
 }
 
 /// `readFile(path)`

@@ -5,6 +5,7 @@ use boa_engine::{Context, JsArgs, JsNativeError, JsResult, JsValue, js_string};
 
 use super::Natives;
 use crate::engine::crons::Schedule;
+use crate::hooks::allowance::Allowance;
 use crate::hooks::names;
 use crate::hooks::router::{Action, Middleware, Route};
 use crate::hooks::world::{Registration, World, world};
@@ -15,6 +16,7 @@ pub(super) const NATIVES: Natives = &[
     ("use", 1, use_all),
     ("cron", 3, cron),
     ("uncron", 1, uncron),
+    ("command", 2, command),
     ("topic", 2, topic),
     ("untopic", 1, untopic),
     ("migrate", 2, crate::hooks::migrations::migrate),
@@ -38,7 +40,7 @@ pub(super) fn list(value: &JsValue, context: &mut Context) -> JsResult<Vec<JsVal
         return Ok(Vec::new());
     };
     let array = JsArray::from_object(object)?;
-    let length = array.length(context)?;
+    let length = Allowance::default().length(array.length(context)?)?;
     (0..length).map(|index| array.get(index, context)).collect()
 }
 
@@ -163,6 +165,16 @@ fn uncron(_: &JsValue, args: &[JsValue], context: &mut Context) -> JsResult<JsVa
     world()?.unregister(
         |_, known| matches!(known, Registration::Cron { id: known, .. } if *known == id),
     )?;
+    Ok(JsValue::undefined())
+}
+
+/// `command(name, function)`: a command of the command line; its function gets the list of arguments.
+fn command(_: &JsValue, args: &[JsValue], context: &mut Context) -> JsResult<JsValue> {
+    let name = text(args.get_or_undefined(0), context)?;
+    let callable = function(args.get_or_undefined(1))?;
+    let world = world()?;
+    let function = world.keep(callable)?;
+    world.register(|_| Ok(Registration::Command { name, function }))?;
     Ok(JsValue::undefined())
 }
 

@@ -138,7 +138,8 @@ fn give(event: &mut Event, status: u16, content_type: &str, body: Bytes) {
 /// `json(status, value)`; the query's `fields` picks from successes.
 fn answer_json(this: &JsValue, args: &[JsValue], context: &mut Context) -> JsResult<JsValue> {
     let status = status_of(args.get_or_undefined(0), context)?;
-    let mut value = encode::to_json(args.get_or_undefined(1), context)?;
+    let mut body = Vec::new();
+    encode::write(&mut body, args.get_or_undefined(1), context)?;
     let fields = event(this, |event| {
         let request = event.request.as_ref()?;
         let fields = request.info.query("fields");
@@ -147,10 +148,10 @@ fn answer_json(this: &JsValue, args: &[JsValue], context: &mut Context) -> JsRes
     if let Some(fields) = fields.filter(|_| (200..300).contains(&status)) {
         let picker = FieldPicker::parse(&fields)
             .map_err(|error| failure::to_js(&Error::bad_request(error.to_string()), context))?;
-        value = picker.pick(value);
+        let value = serde_json::from_slice(&body).unwrap_or_default();
+        body.clear();
+        json::write_value_sorted(&mut body, &picker.pick(value));
     }
-    let mut body = Vec::new();
-    json::write_value_sorted(&mut body, &value);
     event(this, |event| {
         give(event, status, "application/json", body.into());
     })?;
@@ -229,9 +230,8 @@ fn to_bytes(_: &JsValue, args: &[JsValue], context: &mut Context) -> JsResult<Js
 
 /// `jsonText(value)`: as an answer would show it.
 fn json_text(_: &JsValue, args: &[JsValue], context: &mut Context) -> JsResult<JsValue> {
-    let value = encode::to_json(args.get_or_undefined(0), context)?;
     let mut text = Vec::new();
-    json::write_value_sorted(&mut text, &value);
+    encode::write(&mut text, args.get_or_undefined(0), context)?;
     Ok(JsString::from(&*String::from_utf8_lossy(&text)).into())
 }
 

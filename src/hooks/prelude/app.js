@@ -140,6 +140,9 @@
         }
     }
 
+    // What is to be done at the end of the transactions that scripts have opened, the innermost last.
+    const endings = [];
+
     const store = new Store();
     const logger = new Logger([], "");
 
@@ -309,10 +312,33 @@
         deleteWithContext: (context, model) => app.delete(model),
 
         runInTransaction: (work) => {
-            native.transaction(() => check(work(app)));
+            const run = () => native.transaction(() => check(work(app)));
+            // An inner one is part of the outer one.
+            if (native.isTransactional()) return void run();
+            const own = [];
+            endings.push(own);
+            let failed = null;
+            try {
+                run();
+            } catch (error) {
+                failed = error;
+            }
+            endings.splice(endings.indexOf(own), 1);
+            for (const ending of own) {
+                try {
+                    check(ending(failed));
+                } catch (error) {
+                    failed ??= error;
+                }
+            }
+            if (failed !== null) throw failed;
         },
         isTransactional: () => native.isTransactional(),
-        txInfo: () => null,
+        txInfo: () => {
+            const own = endings.at(-1);
+            if (own === undefined || !native.isTransactional()) return null;
+            return { onComplete: (ending) => void own.push(ending) };
+        },
         unsafeDB: () => host.db.data,
         modelQuery: (model) => app.db().select("*").from(model.tableName()),
         auxModelQuery: (model) => app.auxDB().select("*").from(model.tableName()),

@@ -235,11 +235,30 @@
         }
         rows() {
             const { columns, rows } = this.#rows();
-            return rows.map((row) => rowObject(columns, row));
+            return cursor(columns, rows.map((row) => rowObject(columns, row)));
         }
     }
+
+    // A list of rows that can be walked as PocketBase's cursors are.
+    const cursor = (columns, list) => {
+        let at = -1;
+        const methods = {
+            next: () => ++at < list.length,
+            scanStruct: (target) => host.fill(target, list[at]),
+            scanMap(target) {
+                Object.assign(target, list[at]);
+            },
+            scan: (...targets) => targets.forEach((target, index) => host.fillScalar(target, list[at][columns[index]])),
+            columns: () => [...columns],
+            close: () => undefined,
+            err: () => null,
+        };
+        for (const [name, value] of Object.entries(methods)) Object.defineProperty(list, name, { value });
+        return list;
+    };
     host.fillScalar = (target, value) => {
-        if (host.isList(target)) host.fillList(target, [value]);
+        if (host.isNullable(target)) target.fill(value);
+        else if (host.isList(target)) host.fillList(target, [value]);
         else if (target !== null && typeof target === "object") host.fill(target, value);
     };
 

@@ -121,7 +121,7 @@
         formFile(name) {
             const [file] = this.files(name);
             if (!file) throw host.failure.host("http: no such file");
-            return [file.reader.open(), { filename: file.originalName, size: file.size }];
+            return [file.reader.open(), file];
         }
         cookies() {
             const pairs = this.header.values("cookie").join("; ").split(/;\s*/);
@@ -294,7 +294,7 @@
     class Event {
         next() {
             native.next.call(this);
-            this[AUTH] = undefined;
+            if (this[AUTH] !== undefined) this[AUTH] = undefined;
             return null;
         }
         get app() {

@@ -23,6 +23,10 @@
         get originalName() {
             return native.property.call(this, "originalName");
         }
+        /** As the header of an uploaded file names it. */
+        get filename() {
+            return this.originalName;
+        }
         get size() {
             return native.property.call(this, "size");
         }

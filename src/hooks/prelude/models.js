@@ -47,13 +47,31 @@
 
     // Members of a model that may be null, by their type.
     class Nullable {
+        #value = null;
         constructor(type) {
             this.type = type;
+            Object.defineProperty(this, "type", { enumerable: false });
+        }
+        /** Takes what a query gave. */
+        fill(value) {
+            const known = value !== null && value !== undefined;
+            const convert = { string: String, int: Number, float: Number, bool: (given) => given === true || given === 1 }[this.type];
+            this.#value = known && convert ? convert(value) : value ?? null;
+        }
+        string() {
+            return this.#value === null ? "" : String(this.#value);
+        }
+        toString() {
+            return this.string();
+        }
+        valueOf() {
+            return this.#value;
         }
         toJSON() {
-            return null;
+            return this.#value;
         }
     }
+    host.isNullable = (value) => value instanceof Nullable;
     for (const [name, type] of [["nullString", "string"], ["nullInt", "int"], ["nullFloat", "float"], ["nullBool", "bool"], ["nullArray", "array"], ["nullObject", "object"]]) {
         api[name] = () => new Nullable(type);
     }

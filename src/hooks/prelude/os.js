@@ -54,6 +54,57 @@
         close() {}
     }
 
+    /** A folder that nothing leads out of. */
+    class Root {
+        #path;
+        constructor(path) {
+            this.#path = String(path);
+            this.#in(".");
+        }
+        #in(name) {
+            return go(() => native.within(this.#path, name));
+        }
+        name() {
+            return this.#path;
+        }
+        open(name) {
+            const path = this.#in(name);
+            go(() => native.stat(path));
+            return new Reader(() => go(() => native.readFile(path)));
+        }
+        openRoot(name) {
+            return new Root(this.#in(name));
+        }
+        fs() {
+            return new Folder(this.#path);
+        }
+        stat(name) {
+            return api.$os.stat(this.#in(name));
+        }
+        readFile(name) {
+            return api.$os.readFile(this.#in(name));
+        }
+        writeFile(name, content, mode) {
+            api.$os.writeFile(this.#in(name), content, mode);
+        }
+        mkdir(name, mode) {
+            api.$os.mkdir(this.#in(name), mode);
+        }
+        mkdirAll(name, mode) {
+            api.$os.mkdirAll(this.#in(name), mode);
+        }
+        rename(from, to) {
+            api.$os.rename(this.#in(from), this.#in(to));
+        }
+        remove(name) {
+            api.$os.remove(this.#in(name));
+        }
+        removeAll(name) {
+            api.$os.removeAll(this.#in(name));
+        }
+        close() {}
+    }
+
     class Command {
         #words;
         constructor(words) {
@@ -125,8 +176,8 @@
         rename: (from, to) => go(() => native.rename(from, to)),
         remove: (path) => go(() => native.remove(path, false)),
         removeAll: (path) => go(() => native.remove(path, true)),
-        openRoot: (path) => new Folder(path),
-        openInRoot: (path, name) => new Folder(path).open(name),
+        openRoot: (path) => new Root(path),
+        openInRoot: (path, name) => new Root(path).open(name),
     };
 
     api.process = {

@@ -104,6 +104,33 @@
         setTimezone: (zone) => native.setCronZone(String(zone)),
     });
 
+    // Commands of the command line.
+    class Command {
+        constructor(members) {
+            Object.assign(this, { use: "", aliases: [], short: "", long: "", example: "", run: null, runE: null }, members);
+        }
+        name() {
+            return String(this.use).trim().split(/\s+/)[0] ?? "";
+        }
+        addCommand() {
+            throw host.failure.host("commands of commands are not supported: add them to $app.rootCmd");
+        }
+    }
+    api.Command = Command;
+    app.rootCmd = {
+        use: "server",
+        addCommand(...commands) {
+            for (const given of commands) {
+                const command = given instanceof Command ? given : new Command(given);
+                const run = command.run ?? command.runE;
+                if (typeof run !== "function" || command.name() === "") throw new TypeError("a command needs `use` and `run`");
+                for (const name of [command.name(), ...(command.aliases ?? [])]) {
+                    host.register.command(name, (words) => host.checkReturned(run(command, words)));
+                }
+            }
+        },
+    };
+
     // Forms: members, and `submit`.
     const form = (members, submit) =>
         class {

@@ -1,6 +1,7 @@
 //! Support for tests of what scripts can do: script text runs against an engine over a directory of its own.
 
 mod data;
+mod losses;
 
 use std::path::Path;
 use std::rc::Rc;
@@ -207,4 +208,34 @@ async fn code_that_throws_fails() {
     let error = house.attempt("throw new Error('no')").await.unwrap_err();
     assert!(error.to_string().contains("no"), "{error}");
     assert_eq!(house.run("return [1, 'a']").await, json!([1, "a"]));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_makes_no_sense_here_says_so() {
+    let house = House::open().await;
+    let got = house
+        .run(
+            r#"
+            const note = new Record($app.findCollectionByNameOrId("notes"), { title: "a" });
+            const calls = {
+                clearBootstrap: () => $app.clearBootstrap(), resetBootstrapState: () => $app.resetBootstrapState(),
+                start: () => $app.start(), execute: () => $app.execute(), s3: () => $filesystem.s3(),
+                auxSave: () => $app.auxSave(note), auxSaveNoValidate: () => $app.auxSaveNoValidate(note),
+                auxSaveWithContext: () => $app.auxSaveWithContext(null, note), auxDelete: () => $app.auxDelete(note),
+                auxSaveNoValidateWithContext: () => $app.auxSaveNoValidateWithContext(null, note),
+                auxDeleteWithContext: () => $app.auxDeleteWithContext(null, note),
+                bare: () => $app.unsafeWithoutHooks().save($app.findCollectionByNameOrId("notes")),
+            };
+            return Object.keys(calls).filter((name) => {
+                try {
+                    calls[name]();
+                    return true;
+                } catch (error) {
+                    return error.name !== "GoError" || error.message.length < 30;
+                }
+            });
+            "#,
+        )
+        .await;
+    assert_eq!(got, serde_json::json!([]), "these did not");
 }

@@ -156,7 +156,7 @@ where
     S: Service<ServiceRequest, Response = ServiceResponse<B>, Error = Error> + 'static,
     B: MessageBody + 'static,
 {
-    if !may_be_deferred(request.path()) {
+    if !may_be_deferred(request.method(), request.path()) {
         return Err(ApiError::bad_request(
             "This route does not answer by respond_to=sse.",
         ));
@@ -192,11 +192,13 @@ where
 }
 
 /// Whether a route answers with JSON that may stay in a log: no streams, no files, no tokens.
-fn may_be_deferred(path: &str) -> bool {
+fn may_be_deferred(method: &Method, path: &str) -> bool {
     let decoded = percent_encoding::percent_decode_str(path).decode_utf8_lossy();
     let mut parts = decoded.trim_start_matches("/api/").split('/');
     match parts.next().unwrap_or_default() {
-        "files" | "events" | "realtime" | "backups" => false,
+        "files" | "realtime" | "backups" => false,
+        // Publishing, not reading.
+        "events" => *method == Method::POST,
         "user" => parts.next() != Some("sse"),
         "settings" => parts.next() != Some("apple"),
         "collections" => parts.nth(1).is_none_or(|what| {
@@ -279,7 +281,7 @@ mod tests {
             "/api/collections/users/impersonate/x",
             "/api/settings/apple/generate-client-secret",
         ] {
-            assert!(!may_be_deferred(path), "{path}");
+            assert!(!may_be_deferred(&Method::GET, path), "{path}");
         }
         for path in [
             "/api/collections",
@@ -290,7 +292,8 @@ mod tests {
             "/api/rooms",
             "/api/user/notifications",
         ] {
-            assert!(may_be_deferred(path), "{path}");
+            assert!(may_be_deferred(&Method::GET, path), "{path}");
         }
+        assert!(may_be_deferred(&Method::POST, "/api/events/news"));
     }
 }

@@ -231,13 +231,17 @@ impl Book {
         [State::Online, State::Away, State::Busy].map(in_state)
     }
 
-    /// Forgets a user, as when the record is deleted.
-    pub(super) fn forget(&mut self, user: &str) {
-        if let Some((user, entry)) = self.users.remove_entry(user)
-            && let Some(at) = entry.due
-        {
-            self.due.remove(&(at, user));
+    /// Forgets a user, as when the record is deleted. Whoever was seen is offline with that.
+    pub(super) fn forget(&mut self, user: &str) -> Option<Change> {
+        let (user, entry) = self.users.remove_entry(user)?;
+        if let Some(at) = entry.due {
+            self.due.remove(&(at, Arc::clone(&user)));
         }
+        (entry.shown != State::Offline).then_some(Change {
+            user,
+            previous: entry.shown,
+            state: State::Offline,
+        })
     }
 
     fn change(

@@ -224,7 +224,7 @@ impl RecordHook for Presence {
 
     fn committed(&self, _engine: &Engine, event: &Committed) {
         if event.op == Op::Delete {
-            self.shared.lock().book.forget(event.record.id());
+            self.update(|book, _| book.forget(event.record.id()));
         }
     }
 }

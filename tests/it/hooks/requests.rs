@@ -354,3 +354,61 @@ async fn a_wide_pattern_leaves_the_servers_own_routes_alone() {
     let mut channel = ann.stream("/api/user/sse").await;
     assert_eq!(channel.json().await["type"], "connected");
 }
+
+/// Two handlers of each event that a request fires, around and inside of what a script waits for already.
+#[tokio::test]
+async fn handlers_of_one_event_never_wait_for_each_other() {
+    let twice = r#"
+        for (const on of [onRecordsListRequest, onRecordViewRequest, onRecordCreateRequest, onRecordUpdateRequest,
+            onRecordDeleteRequest, onRecordEnrich, onRecordCreate, onRecordValidate, onRecordCreateExecute,
+            onRecordAfterCreateSuccess, onRecordAfterCreateError, onRecordAfterUpdateSuccess, onRecordAfterDeleteSuccess,
+            onModelCreate, onModelAfterCreateSuccess, onModelAfterCreateError, onRecordAuthWithPasswordRequest, onRecordAuthRequest,
+            onCollectionUpdateRequest, onCollectionUpdate, onCollectionAfterUpdateSuccess, onSettingsUpdateRequest,
+            onSettingsReload, onFileTokenRequest]) {
+            on((e) => e.next())
+            on((e) => e.next())
+        }
+    "#;
+    let around = "routerUse((e) => e.next()); routerUse((e) => e.next());";
+    let route = r#"
+        routerAdd("POST", "/save", (e) => {
+            const made = db.create("things", { name: "a" })
+            $app.runInTransaction((tx) => tx.save(new Record(tx.findCollectionByNameOrId("things"), { name: "b" })))
+            try { $app.save(new Record($app.findCollectionByNameOrId("things"), { name: "x".repeat(6000) })) } catch {}
+            return e.json(200, { made: made.id })
+        })
+    "#;
+    for script in [twice.to_owned(), format!("{twice}{around}")] {
+        let app = TestApp::new()
+            .hook("a.pb.js", &format!("{script}{route}"))
+            .hook("b.pb.js", &script)
+            .start()
+            .await;
+        open_collection(&app, "things").await;
+        let root = app.superuser();
+        let things = "/api/collections/things/records";
+        let made = root.post(things, json!({"name": "c"})).await.expect(200);
+        let one = format!("{things}/{}", made["id"].as_str().unwrap());
+        root.get(things).await.expect(200);
+        root.get(&one).await.expect(200);
+        root.patch(&one, json!({"name": "d"})).await.expect(200);
+        root.post(things, json!({"name": "x".repeat(6000)}))
+            .await
+            .expect(400);
+        root.delete(&one).await.expect(204);
+        let saved = root.post("/save", Value::Null).await.expect(200);
+        assert!(saved["made"].is_string(), "{saved}");
+        let (user, password) = ("ann@example.com", crate::support::PASSWORD);
+        app.guest()
+            .sign_in("users", user, password)
+            .await
+            .expect(200);
+        root.patch("/api/settings", json!({"meta": {"appName": "x"}}))
+            .await
+            .expect(200);
+        root.patch("/api/collections/things", json!({"deleteRule": ""}))
+            .await
+            .expect(200);
+        root.post("/api/files/token", Value::Null).await.expect(200);
+    }
+}

@@ -236,3 +236,27 @@ async fn records_are_the_users_own_and_only_read_at_is_theirs_to_change() {
     root.delete(&record("users", &bob.id)).await.expect(204);
     root.get(&record("notifications", &id)).await.expect(404);
 }
+
+#[tokio::test]
+async fn what_others_store_is_pushed_as_well() {
+    let app = app().await;
+    let (ann, root) = (app.user("ann"), app.superuser());
+    let mut channel = ann.stream("/api/user/sse").await;
+    let mut all = root.stream(&topic("notifications")).await.placed().await;
+    assert_eq!(channel.json().await["type"], "connected");
+    let row = json!({"user": ann.id, "type": "hello", "title": "t", "data": {"a": 1}});
+    let stored = root.create("notifications", row).await;
+    let told = all.json().await;
+    let expected = json!({"id": stored["id"], "user_id": ann.id, "type": "hello", "title": "t", "message": "", "data": {"a": 1}});
+    assert_eq!(told, expected);
+    loop {
+        let event = channel.json().await;
+        if event["type"] == "hello" {
+            assert_eq!(
+                (&event["id"], &event["data"]),
+                (&stored["id"], &json!({"a": 1}))
+            );
+            break;
+        }
+    }
+}

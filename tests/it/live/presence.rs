@@ -162,3 +162,29 @@ async fn without_the_fields_presence_lives_in_memory() {
     let user = app.superuser().view("users", &ann.id).await;
     assert_eq!(user.get("presence"), None);
 }
+
+#[tokio::test]
+async fn who_is_deleted_is_seen_to_go() {
+    let app = TestApp::new().start().await;
+    app.live().ensure_topics().await.unwrap();
+    let (ann, root) = (app.user("ann"), app.superuser());
+    let mut changes = root
+        .stream("/api/events/presence_changes")
+        .await
+        .placed()
+        .await;
+    let _channel = ann.stream("/api/user/sse").await;
+    let seen = changes.json().await;
+    assert_eq!(
+        (&seen["user_id"], &seen["presence"]),
+        (&json!(ann.id), &json!("online"))
+    );
+    root.delete(&crate::support::record("users", &ann.id))
+        .await
+        .expect(204);
+    let gone = changes.json().await;
+    assert_eq!(
+        (&gone["user_id"], &gone["presence"]),
+        (&json!(ann.id), &json!("offline"))
+    );
+}

@@ -137,7 +137,6 @@ async fn streams_files_tokens_and_guests_are_refused() {
         "/api/collections/users/auth-with-password",
         "/api/collections/users/auth%2Drefresh",
         "/api/files/token",
-        "/api/events/news",
     ] {
         ann.post(&format!("{path}?respond_to=sse"), json!({}))
             .await

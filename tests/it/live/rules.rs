@@ -330,3 +330,24 @@ async fn a_stream_ends_when_the_record_that_its_rule_read_changes() {
     assert!(stream.rest().await.is_empty());
     ann.no_stream(&topic("verified"), 403).await;
 }
+
+#[tokio::test]
+async fn topics_are_refused_that_nobody_could_use() {
+    let app = app_with_news().await;
+    let root = app.superuser();
+    for (row, field) in [
+        (json!({"name": " "}), "name"),
+        (json!({"name": "a,b"}), "name"),
+        (
+            json!({"name": "a", "subscribeRule": "@request.headers.x_a = '1'"}),
+            "subscribeRule",
+        ),
+        (
+            json!({"name": "a", "publishRule": "@request.body.x = 1"}),
+            "publishRule",
+        ),
+    ] {
+        let refused = root.try_create("_topics", row.clone()).await.expect(400);
+        assert!(refused["data"].get(field).is_some(), "{row}: {refused}");
+    }
+}

@@ -1,6 +1,7 @@
 //! Application modules over the wire.
 
 mod follows;
+mod market;
 mod social;
 mod switches;
 

@@ -28,6 +28,8 @@ pub(crate) fn command(binary: &Path, dir: &Path, arguments: &[&str]) -> Command 
             command.env_remove(name);
         }
     }
+    // Most tests are about a plain server.
+    command.env("ROTUNDA_MODULES", "none");
     command
 }
 

@@ -135,7 +135,7 @@ routerAdd("POST", "/jsvm/upkeep/{what}", (e) => {
       $app.runSystemMigrations()
       $app.runAppMigrations()
       $app.runAllMigrations()
-      return e.json(200, { still: $app.hasTable("notes") })
+      return e.json(200, { still: $app.hasTable("notes"), env: $app.encryptionEnv() })
     }
     case "references": {
       const users = $app.findCollectionByNameOrId("users")

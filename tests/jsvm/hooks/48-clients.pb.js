@@ -20,7 +20,9 @@ routerAdd("GET", "/jsvm/clients/{id}/{what}", (e) => {
   const id = e.request.pathValue("id")
   const client = broker.clientById(id)
   switch (e.request.pathValue("what")) {
-    case "state": return e.json(200, { subscribed: $app.store().get("subscribed"), same: client.id() === id, prefix: Object.keys(client.subscriptions("notes?")), options: client.subscriptions(), has: [client.hasSubscription("plain"), client.hasSubscription("plai")], discarded: client.isDiscarded(), name: client.get("auth")?.get("name") ?? null, total: broker.totalClients(), missing: utils.thrown(() => broker.clientById("missing")), empty: client.get("nothing") === null || client.get("nothing") === undefined })
+    case "state":
+      broker.register(client)
+      return e.json(200, { subscribed: $app.store().get("subscribed"), same: client.id() === id, prefix: Object.keys(client.subscriptions("notes?")), options: client.subscriptions(), has: [client.hasSubscription("plain"), client.hasSubscription("plai")], discarded: client.isDiscarded(), name: client.get("auth")?.get("name") ?? null, total: broker.totalClients(), missing: utils.thrown(() => broker.clientById("missing")), empty: client.get("nothing") === null || client.get("nothing") === undefined })
     case "subscribe": {
       client.subscribe("by_script", "other")
       const both = ["by_script", "other"].map((name) => client.hasSubscription(name))

@@ -13,6 +13,12 @@ routerAdd("GET", "/jsvm/queries/{what}", (e) => {
       $app.db().select("title").from("notes").orderBy("n").column(list)
       return e.json(200, Array.from(list))
     }
+    case "row": {
+      const title = nullString()
+      const n = nullInt()
+      $app.db().newQuery("SELECT title, n FROM notes WHERE n = 2").row(title, n)
+      return e.json(200, [title, n])
+    }
     case "order": return e.json(200, titles($app.db().select("title").from("notes").orderBy("level").andOrderBy("n desc")))
     case "having": return e.json(200, rows($app.db().select("notes.title", "count(*) as total").from("notes").innerJoin("comments", $dbx.exp("comments.note = notes.id")).groupBy("notes.id").having($dbx.exp("count(*) > 0")).andHaving($dbx.exp("count(*) < {:max}", { max: 9 }))))
     case "right-join": return e.json(200, titles($app.db().select("notes.title").from("comments").rightJoin("notes", $dbx.exp("comments.note = notes.id")).where($dbx.exp("comments.id IS NULL")).orderBy("notes.n")))
@@ -38,7 +44,7 @@ routerAdd("GET", "/jsvm/queries/{what}", (e) => {
     case "models": {
       const note = new Record($app.findCollectionByNameOrId("notes"))
       const collection = new Collection()
-      return e.json(200, [titles($app.modelQuery(note).andWhere($dbx.hashExp({ n: 2 })))[0], $app.collectionQuery().andWhere($dbx.hashExp({ name: "notes" })).limit(1).build().sql().includes("LIMIT 1")])
+      return e.json(200, [titles($app.modelQuery(note).andWhere($dbx.hashExp({ n: 2 })))[0], $app.collectionQuery().andWhere($dbx.hashExp({ name: "notes" })).limit(1).build().sql().includes("LIMIT 1"), $app.auxModelQuery(collection).build().sql().includes("_collections")])
     }
   }
 })

@@ -6,7 +6,7 @@ routerAdd("GET", "/jsvm/more/{what}", (e) => {
   const context = new Context(null, "who", "script")
   switch (e.request.pathValue("what")) {
     case "record": {
-      const note = new Record(notes, { title: "more", n: 5 })
+      const note = new Record(notes, { id: "jsvmmore0000001", title: "more", n: 5 })
       note.setRaw("slug", "raw")
       note.setIfFieldExists("body", "set")
       note.setIfFieldExists("nothing", "left out")

@@ -74,6 +74,29 @@ routerAdd("POST", "/jsvm/machine/{what}", (e) => {
         const output = toString($os.exec("echo", "by exec").output())
         return e.json(200, { cut, made, removed, output })
       }
+      case "roots": {
+        const root = $os.openRoot(dir)
+        const seen = [toString(root.readFile("one.txt")), root.stat("one.txt").size(), utils.thrown(() => root.readFile("../../etc/passwd")) !== ""]
+        root.close()
+        const file = $os.openInRoot(dir, "one.txt")
+        seen.push(readerToString(file))
+        file.close()
+        seen.push(utils.thrown(() => $os.openInRoot(dir, "../one.txt")) !== "")
+        return e.json(200, seen)
+      }
+      case "multipart": {
+        const [reader, header] = e.request.formFile("upload")
+        const file = $filesystem.fileFromMultipart(header)
+        const files = $app.newFilesystem()
+        try {
+          files.uploadMultipart(header, "jsvm/multipart.txt")
+          const text = toString(files.getReader("jsvm/multipart.txt"))
+          files.delete("jsvm/multipart.txt")
+          return e.json(200, { header: [header.filename, header.size], file: [file.originalName, file.size], read: toString(reader), text })
+        } finally {
+          files.close()
+        }
+      }
       case "template": {
         $os.writeFile($filepath.join(dir, "page.html"), "Hello {{.name}}", 0o644)
         return e.html(200, $template.loadFS($os.dirFS(dir), "page.html").render({ name: "<Ann>" }))

@@ -13,8 +13,12 @@ import { COLLECTIONS } from "./collections.mjs";
 const HERE = fileURLToPath(new URL("..", import.meta.url));
 const PASSWORD = "12345678";
 
-/** What Rotunda refuses to scripts by default and the tests need; a PocketBase does not know these. */
+/**
+ * What Rotunda refuses to scripts by default and the tests need, and no collections of its own; a PocketBase does not know
+ * these.
+ */
 const ALLOWED = {
+  ROTUNDA_MODULES: "none",
   ROTUNDA_HTTP_ALLOW_PRIVATE: "*",
   ROTUNDA_HOOKS_ALLOW_OS: "true",
   JSVM_GREETING: "hello from outside",

@@ -28,11 +28,13 @@ const STOP_TIMEOUT_MS = 10_000;
  * `prepare(superuser client)` makes the collections that the file needs. `options` may name another `binary`, give
  * further variables in `env`, and `layOut(folder)`, which may put files into the server's folder before it starts and
  * returns further arguments of `serve`. The returned object has `url`, `log` (what the process wrote), `client()` (a
- * fresh guest), `superuser` (a signed-in client) and `restart()` (ends the process and starts it on the same data).
+ * fresh guest), `superuser` (a signed-in client), `restart()` (ends the process and starts it on the same data)
+ * and `run(...words)` (another command on the same data).
  */
 export function useServer(prepare, options = {}) {
-  const server = { url: "", log: [], superuser: null, client, restart };
-  const env = { ...process.env, ...options.env };
+  const server = { url: "", log: [], superuser: null, client, restart, run };
+  // A plain server, unless a file is about modules.
+  const env = { ...process.env, ROTUNDA_MODULES: "none", ...options.env };
   let process_ = null;
   let root = "";
   let binary = "";
@@ -50,6 +52,12 @@ export function useServer(prepare, options = {}) {
     process_ = null;
     await stop(ending);
     await start();
+  }
+
+  /** Runs another command on the same data; gives what it printed. */
+  function run(...words) {
+    const options = args.slice(3);
+    return execFileSync(binary, [...options, ...words], { cwd: root, env, stdio: "pipe" }).toString();
   }
 
   function client() {
