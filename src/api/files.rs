@@ -80,7 +80,8 @@ pub(super) async fn download_file(
         .ok_or_else(hidden)?;
     let field = file_field(&record, &name).ok_or_else(hidden)?;
     let options = field.as_file().ok_or_else(hidden)?;
-    if options.protected && !may_open(&engine, &caller, &record).await? {
+    let is_protected = options.protected || engine.protects_files(&record);
+    if is_protected && !may_open(&engine, &caller, &record).await? {
         return Err(hidden());
     }
     let folder = if collection.is_view() {

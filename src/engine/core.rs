@@ -223,6 +223,12 @@ impl Engine {
         Ok(records::find(&mut conn, collection, id, &Condition::Always).await?)
     }
 
+    /// Whether a hook protects the files of a record; see [`RecordHook::protects_files`].
+    #[must_use]
+    pub fn protects_files(&self, record: &Record) -> bool {
+        self.hooks().protect_files(record)
+    }
+
     /// Whether a record, as it is here, meets a condition; see [`records::moment_matches`].
     ///
     /// # Errors

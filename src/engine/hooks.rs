@@ -157,6 +157,11 @@ pub trait RecordHook: Send + Sync {
     /// Brings a record that is about to be shown up to the moment, such as a state that has run out. What is stored stays.
     fn present(&self, _engine: &Engine, _record: &mut Record) {}
 
+    /// Whether the files of a record are for those alone who may view it, though its field leaves them open to anybody.
+    fn protects_files(&self, _record: &Record) -> bool {
+        false
+    }
+
     /// Called after the commit, in commit order. Must not wait for anything.
     fn committed(&self, _engine: &Engine, _event: &Committed) {}
 
@@ -269,6 +274,15 @@ impl Hooks {
             handler.wants(collection) && !handler.is_settable(collection, field)
         };
         !self.handlers.iter().any(refuses)
+    }
+
+    /// Whether a handler protects the files of a record.
+    #[must_use]
+    pub fn protect_files(&self, record: &Record) -> bool {
+        let protects = |handler: &Arc<dyn RecordHook>| {
+            handler.wants(record.collection()) && handler.protects_files(record)
+        };
+        self.handlers.iter().any(protects)
     }
 
     /// Brings records of one collection up to the moment; see [`RecordHook::present`].

@@ -108,6 +108,11 @@ impl Wanted {
         })
     }
 
+    /// The names of the collections.
+    pub(super) fn names(&self) -> impl Iterator<Item = &str> {
+        self.definitions.iter().map(|made| made.name.as_str())
+    }
+
     /// The first thing that keeps the module from running. `made` are the names that modules before it bring.
     fn clash(&self, schema: &Schema, made: &[&str]) -> Option<Clash> {
         let own = |name: &str| self.definitions.iter().any(|other| other.name == name);
@@ -214,8 +219,13 @@ pub(super) async fn ensure(engine: &Engine, wanted: Vec<Wanted>) -> Result<Vec<C
         }
     }
     let (mut running, mut amendments) = (Vec::new(), Vec::new());
+    let mut names = Vec::new();
     for module in wanted {
         if !clashes.iter().any(|clash| clash.module == module.module) {
+            let lacks = |made: &Definition| schema.find(&made.name).is_none();
+            if module.definitions.iter().any(lacks) {
+                names.push(module.module);
+            }
             running.extend(module.definitions);
             amendments.extend(module.amendments);
         }
@@ -227,7 +237,12 @@ pub(super) async fn ensure(engine: &Engine, wanted: Vec<Wanted>) -> Result<Vec<C
     engine
         .store()
         .write_exclusive(move |tx| {
-            Box::pin(async move { make(&maker, tx, &running, &amendments).await })
+            Box::pin(async move {
+                for name in names {
+                    migrations::record_module(tx, name).await?;
+                }
+                make(&maker, tx, &running, &amendments).await
+            })
         })
         .await?;
     Ok(clashes)

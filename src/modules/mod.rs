@@ -9,10 +9,12 @@
 //! | --- | --- |
 //! | `registry` | which modules there are, which are on, and starting them |
 //! | `collections` | making a module's collections, unless other ones have their names |
+//! | `dormant` | guarding the collections of modules that are off |
 //! | `input` | bodies of module routes: typed, with both spellings of a key |
 //! | `page` | paged answers |
 
 mod collections;
+mod dormant;
 pub mod follows;
 mod input;
 pub mod market;

@@ -1,15 +1,18 @@
 //! Which modules there are, which are on, and starting them.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use actix_web::web::ServiceConfig;
 use serde_json::Value as Json;
 
 use super::collections::{self, Wanted};
+use super::dormant::Dormant;
 use super::market::ChargeListeners;
 use super::{ALL, Ground, Module, Registration};
 use crate::engine::{Engine, Error, ScriptApi};
 use crate::live::{Live, ensure_presence};
+use crate::store::migrations;
 
 /// The modules that were asked for.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -74,6 +77,7 @@ impl Modules {
     pub async fn start(engine: &Engine, live: &Live, selection: &Selection) -> Result<Self, Error> {
         let chosen: Vec<&'static Registration> = selection.registrations().collect();
         if chosen.is_empty() {
+            guard_dormant(engine, &[]).await?;
             return Ok(Self {
                 running: Arc::new([]),
             });
@@ -115,6 +119,7 @@ impl Modules {
             on: started.iter().map(|module| module.name).collect(),
             charges: ChargeListeners::default(),
         };
+        guard_dormant(engine, &ground.on).await?;
         let running = started
             .into_iter()
             .map(|module| (module, (module.start)(&ground)));
@@ -150,6 +155,22 @@ impl Modules {
             .flat_map(|(_, module)| module.script_apis())
             .collect()
     }
+}
+
+/// Guards the collections of modules that ran here at some time and do not run now.
+async fn guard_dormant(engine: &Engine, running: &[&str]) -> Result<(), Error> {
+    let mut collections = BTreeSet::new();
+    for module in ALL.iter().filter(|module| !running.contains(&module.name)) {
+        let mut conn = engine.read().await?;
+        if migrations::has_module(&mut conn, module.name).await? {
+            let wanted = Wanted::parse(module.name, module.collections)?;
+            collections.extend(wanted.names().map(str::to_owned));
+        }
+    }
+    if !collections.is_empty() {
+        engine.register_hook(Arc::new(Dormant { collections }));
+    }
+    Ok(())
 }
 
 /// The routes of all modules as OpenAPI documents.

@@ -142,6 +142,25 @@ fn parse(definition: &str, now: DateTime) -> Result<Collection, String> {
     Ok(collection)
 }
 
+/// Records that collections of an application module were made here.
+///
+/// # Errors
+/// What the database says.
+pub async fn record_module(conn: &mut Conn, module: &str) -> Result<(), Error> {
+    if has_module(conn, module).await? {
+        return Ok(());
+    }
+    record_own(conn, &format!("module:{module}"), DateTime::now()).await
+}
+
+/// Whether collections of an application module were made in this directory at any time.
+///
+/// # Errors
+/// What the database says.
+pub async fn has_module(conn: &mut Conn, module: &str) -> Result<bool, Error> {
+    is_own_recorded(conn, &format!("module:{module}")).await
+}
+
 async fn is_own_recorded(conn: &mut Conn, name: &str) -> Result<bool, Error> {
     if !tables::exists(conn, "_rotunda_migrations").await? {
         return Ok(false);

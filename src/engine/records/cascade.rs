@@ -7,8 +7,9 @@ use futures_util::future::BoxFuture;
 use super::save::prepare_update;
 use crate::engine::Error;
 use crate::engine::hooks::{Op, RecordEvent};
-use crate::model::{Collection, Field, Record, Value};
+use crate::model::{Collection, Field, Record, Schema, Value};
 use crate::store::records;
+use crate::store::search::Condition;
 
 /// How many referring records are read at once.
 const BATCH: usize = 1000;
@@ -43,17 +44,52 @@ async fn field_references(
     field: &Field,
 ) -> Result<(), Error> {
     let deleted = event.record.id().to_owned();
+    let schema = Arc::clone(event.tx.schema());
+    // A record of the batch may go with one before it, as answers go with the comment they answer.
+    let may_be_gone = leads_back(&schema, owner);
     // Each round changes or deletes what it read, so the next one finds the rest; no progress ends it.
     loop {
         let found = records::referencing(event.tx, owner, field, &deleted, BATCH).await?;
         let count = found.len();
         for record in found {
-            one_reference(event, record, field, &deleted).await?;
+            let is_there = !may_be_gone
+                || records::find(event.tx, owner, record.id(), &Condition::Always)
+                    .await?
+                    .is_some();
+            if is_there {
+                one_reference(event, record, field, &deleted).await?;
+            }
         }
         if count < BATCH {
             return Ok(());
         }
     }
+}
+
+/// Whether deleting a record of a collection can delete others of it.
+fn leads_back(schema: &Schema, collection: &Collection) -> bool {
+    let mut reached = vec![collection.id.as_str()];
+    let mut next = 0;
+    while let Some(target) = reached.get(next).copied() {
+        next += 1;
+        for owner in schema.iter().filter(|owner| !owner.is_view()) {
+            let follows = owner.fields().iter().any(|field| {
+                field.as_relation().is_some_and(|options| {
+                    options.cascade_delete && options.collection_id == target
+                })
+            });
+            if !follows {
+                continue;
+            }
+            if owner.id == collection.id {
+                return true;
+            }
+            if !reached.contains(&owner.id.as_str()) {
+                reached.push(&owner.id);
+            }
+        }
+    }
+    false
 }
 
 async fn one_reference(

@@ -85,6 +85,10 @@ impl RecordHook for Posts {
         !["user", LIKES_COUNT, COMMENTS_COUNT].contains(&field)
     }
 
+    fn protects_files(&self, post: &Record) -> bool {
+        !post.flag("isPublic")
+    }
+
     fn handle<'a>(
         &'a self,
         stage: Stage,

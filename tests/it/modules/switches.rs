@@ -92,3 +92,51 @@ async fn collections_stay_as_they_are_at_the_next_start() {
         .expect(200);
     assert_eq!(before, after);
 }
+
+#[tokio::test]
+async fn what_a_module_that_is_off_has_made_is_closed_to_clients() {
+    let mut app = TestApp::new().modules("all").start().await;
+    let (ann, bob) = (app.user("ann"), app.user("bob"));
+    let body = json!({"type": "html", "isPublic": true});
+    let post = ann.post("/api/posts", body.clone()).await.expect(201)["post_id"].clone();
+    app.restart_with(|config| config.modules = Some("none".to_owned()))
+        .await;
+    let (ann, bob) = (app.user_again(&ann), app.user_again(&bob));
+    for (collection, record) in [
+        (
+            "posts",
+            json!({"type": "html", "user": ann.id, "likesCount": 99}),
+        ),
+        (
+            "likes",
+            json!({"post": post, "user": ann.id, "reaction": "like"}),
+        ),
+        (
+            "follows",
+            json!({"follower": bob.id, "following": ann.id, "status": "active", "role": "admin"}),
+        ),
+        (
+            "ventesArticle",
+            json!({"article": "x", "montant": 1, "status": "paye"}),
+        ),
+        (
+            "followSettings",
+            json!({"user": ann.id, "followType": "free"}),
+        ),
+    ] {
+        bob.try_create(collection, record).await.expect(404);
+    }
+    let path = format!("/api/collections/posts/records/{}", post.as_str().unwrap());
+    ann.patch(&path, json!({"likesCount": 99}))
+        .await
+        .expect(404);
+    app.superuser()
+        .patch(&path, json!({"content": "kept"}))
+        .await
+        .expect(200);
+    // An account goes with what belongs to it, as ever.
+    ann.delete(&format!("/api/collections/users/records/{}", ann.id))
+        .await
+        .expect(204);
+    assert_eq!(app.superuser().count("posts").await, 0);
+}

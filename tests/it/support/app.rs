@@ -88,6 +88,13 @@ impl TestApp {
         Client::new(&self.base, Some(token))
     }
 
+    /// The same user at a server that was started anew.
+    pub(crate) fn user_again(&self, user: &Client) -> Client {
+        let mut client = self.client_with(user.token());
+        client.id.clone_from(&user.id);
+        client
+    }
+
     /// Makes a collection through the API.
     pub(crate) async fn collection(&self, collection: Value) -> Value {
         self.superuser()

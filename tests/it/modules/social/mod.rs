@@ -571,3 +571,54 @@ async fn the_owner_of_a_post_removes_comments_below_it() {
     ann.delete(&record("comments", &comment)).await.expect(204);
     assert_eq!(counts(&app, &id).await, (0, 0));
 }
+
+#[tokio::test]
+async fn counters_hold_when_an_account_goes_with_comments_that_answer_each_other() {
+    let app = app().await;
+    let (ann, bob, carl) = (app.user("ann"), app.user("bob"), app.user("carl"));
+    let id = post(&ann, true).await;
+    let comment = async |by: &Client, parent: &Value| {
+        let body = json!({"content": "c", "parent_comment": parent});
+        let made = by.post(&path(&id, "comment"), body).await.expect(200);
+        made["comment_id"].clone()
+    };
+    for _ in 0..3 {
+        comment(&bob, &Value::Null).await;
+    }
+    // carl, carl's answer, bob's answer to that, and carl's to that.
+    let first = comment(&carl, &Value::Null).await;
+    let second = comment(&carl, &first).await;
+    let third = comment(&bob, &second).await;
+    comment(&carl, &third).await;
+    assert_eq!(counts(&app, &id).await, (0, 7));
+    let root = app.superuser();
+    root.delete(&record("users", &carl.id)).await.expect(204);
+    assert_eq!(counts(&app, &id).await, (0, 3));
+    assert_eq!(root.count("comments").await, 3);
+}
+
+#[tokio::test]
+async fn files_of_a_private_post_are_their_owners() {
+    let app = app().await;
+    let (ann, bob) = (app.user("ann"), app.user("bob"));
+    let png = b"\x89PNG\r\n\x1a\n\0\0\0\rIHDR\0\0\0\x01\0\0\0\x01\x08\x06\0\0\0".to_vec();
+    let form = Form::default()
+        .text("type", "images")
+        .text("is_public", "false")
+        .file("images", "a.png", png);
+    let made = ann.form(Method::POST, "/api/posts", form).await.expect(201);
+    let (id, name) = (&made["post_id"], &made["post"]["images"][0]);
+    let id = id.as_str().unwrap();
+    let file = format!("/api/files/posts/{id}/{}", name.as_str().unwrap());
+    app.guest().get(&file).await.expect(404);
+    let token = bob.file_token().await;
+    app.guest()
+        .get(&format!("{file}?token={token}"))
+        .await
+        .expect(404);
+    let token = ann.file_token().await;
+    let own = app.guest().get(&format!("{file}?token={token}")).await;
+    assert_eq!(own.status, 200);
+    ann.update("posts", id, json!({"isPublic": true})).await;
+    assert_eq!(app.guest().get(&file).await.status, 200);
+}
