@@ -8,6 +8,8 @@ use std::time::Duration;
 
 use clap::{Args, CommandFactory, Parser, Subcommand};
 
+use crate::base::Clock;
+
 /// A backend in one binary: collections over SQLite with rules, sign-in, files and live events, as PocketBase's API.
 #[derive(Debug, Parser)]
 #[command(name = "server", version, arg_required_else_help = true)]
@@ -258,6 +260,8 @@ pub struct Serve {
 pub struct Config {
     /// The data directory.
     pub dir: PathBuf,
+    /// The time; a test's own where it moves it.
+    pub clock: Clock,
     pub query_timeout: Duration,
     /// 32 characters, if the settings are to be encrypted.
     pub encryption_key: Option<String>,
@@ -352,6 +356,7 @@ impl Config {
             modules: None,
             hooks: HooksConfig::beside(&dir),
             dir,
+            clock: Clock::system(),
             query_timeout: Duration::from_secs(30),
             encryption_key: None,
             encryption_env: String::new(),

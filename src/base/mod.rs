@@ -8,6 +8,7 @@ pub mod digest;
 pub mod geo;
 pub mod id;
 pub mod json;
+pub mod meter;
 pub mod money;
 pub mod password;
 pub mod text;

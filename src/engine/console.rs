@@ -1,11 +1,8 @@
-//! SQL from superusers and scripts.
+//! SQL from superusers.
 
-use serde_json::{Map, Value as Json};
-
-use super::{Engine, Error, Link};
+use super::{Engine, Error};
 use crate::store::Tx;
 use crate::store::console::Answer;
-use crate::store::raw::{self, Statement};
 
 impl Engine {
     /// Runs SQL that a superuser wrote; callers must have made sure of that. No rules, hooks or events: what it changes
@@ -22,27 +19,9 @@ impl Engine {
         Ok(result?)
     }
 
-    /// The rows of a statement that reads, as objects by column name.
-    ///
-    /// # Errors
-    /// `BadRequest` with SQLite's words, also for a statement that writes.
-    pub async fn query_sql(
-        &self,
-        link: &mut Link<'_>,
-        statement: &Statement,
-    ) -> Result<Vec<Map<String, Json>>, Error> {
-        let mut conn = link.conn().await?;
-        Ok(raw::query(&mut conn, statement).await?)
-    }
-
-    /// Runs a statement inside a transaction; gives the number of rows it changed. No rules, hooks or events.
-    ///
-    /// # Errors
-    /// `BadRequest` with SQLite's words.
-    pub async fn execute_sql(&self, tx: &mut Tx, statement: &Statement) -> Result<u64, Error> {
-        let changed = raw::execute(tx, statement).await?;
+    /// Looks anew at who is signed in after the commit: a statement may have changed any account.
+    pub fn accounts_touched(&self, tx: &mut Tx) {
         let engine = self.clone();
         tx.on_commit(Box::new(move || engine.auth_cache().clear()));
-        Ok(changed)
     }
 }

@@ -222,9 +222,10 @@ impl Engine {
         &self,
         link: &mut Link<'_>,
         schema: &Schema,
-        found: Vec<Record>,
+        mut found: Vec<Record>,
         request: &RequestInfo,
     ) -> Result<Vec<Enriched>, Error> {
+        self.hooks().present(self, &mut found);
         let Some(collection) = found.first().map(|record| Arc::clone(record.collection())) else {
             return Ok(Vec::new());
         };

@@ -10,7 +10,7 @@ use futures_util::future::BoxFuture;
 
 use super::{Engine, Error, RequestInfo};
 use crate::model::{Collection, Record};
-use crate::store::Tx;
+use crate::store::{Failure, Tx};
 
 /// What happens to the record.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -48,6 +48,7 @@ pub struct RecordEvent<'t> {
     pub engine: Engine,
     /// The transaction; everything a handler reads or writes belongs to it.
     pub tx: &'t mut Tx,
+    /// A handler that finds the record of a create to be there already may put that record in place and set [`Op::Update`].
     pub op: Op,
     pub record: Record,
     /// The request that asked for the write, if a request did.
@@ -148,16 +149,25 @@ pub trait RecordHook: Send + Sync {
         next.run(event)
     }
 
+    /// Whether the handler takes part in showing this collection's records.
+    fn presents(&self, _collection: &Collection) -> bool {
+        false
+    }
+
+    /// Brings a record that is about to be shown up to the moment, such as a state that has run out. What is stored stays.
+    fn present(&self, _engine: &Engine, _record: &mut Record) {}
+
     /// Called after the commit, in commit order. Must not wait for anything.
     fn committed(&self, _engine: &Engine, _event: &Committed) {}
 
     /// Gives work for the time after the commit, which the one who asked for the write waits for before its answer. Called
-    /// inside the transaction; the work is dropped when it does not commit.
+    /// inside the transaction; the work is dropped when it does not commit. The one who asked gets its error in place of the
+    /// result, though the write stays.
     fn after_success(
         &self,
         _engine: &Engine,
         _event: &Committed,
-    ) -> Option<BoxFuture<'static, ()>> {
+    ) -> Option<BoxFuture<'static, Result<(), Error>>> {
         None
     }
 
@@ -170,6 +180,23 @@ pub trait RecordHook: Send + Sync {
 
 /// What those hear who follow a write that was undone with its transaction.
 pub(super) const ROLLED_BACK: &str = "The transaction was rolled back.";
+
+/// Joins what several handlers do after a commit, one after the other; the first error is what comes of it.
+pub(super) fn following(
+    work: Vec<BoxFuture<'static, Result<(), Error>>>,
+) -> Option<BoxFuture<'static, Result<(), Failure>>> {
+    if work.is_empty() {
+        return None;
+    }
+    Some(Box::pin(async move {
+        let mut result = Ok(());
+        for one in work {
+            let ended = one.await;
+            result = result.and(ended);
+        }
+        result.map_err(|error| Arc::new(error) as Failure)
+    }))
+}
 
 /// Joins the work of several handlers, to be done one after the other.
 pub(super) fn in_turn(mut work: Vec<BoxFuture<'static, ()>>) -> Option<BoxFuture<'static, ()>> {
@@ -242,6 +269,21 @@ impl Hooks {
             handler.wants(collection) && !handler.is_settable(collection, field)
         };
         !self.handlers.iter().any(refuses)
+    }
+
+    /// Brings records of one collection up to the moment; see [`RecordHook::present`].
+    pub(super) fn present(&self, engine: &Engine, records: &mut [Record]) {
+        let Some(first) = records.first() else {
+            return;
+        };
+        let collection = Arc::clone(first.collection());
+        for handler in &self.handlers {
+            if handler.presents(&collection) {
+                for record in &mut *records {
+                    handler.present(engine, record);
+                }
+            }
+        }
     }
 
     /// Whether a handler must see the records of a collection before they are checked.

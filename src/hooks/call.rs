@@ -20,7 +20,6 @@ use super::values;
 use super::world::World;
 use crate::engine::events::{Event, Handler, Step, Visit, WITHIN, Within};
 use crate::engine::{Engine, Error};
-use crate::js::bell::Patience;
 use crate::js::error::ScriptError;
 use crate::js::host::{Begun, Host};
 use crate::js::lane::{Chain, Route};
@@ -31,6 +30,9 @@ use crate::store::Tx;
 
 /// What a call may take beyond its script time for what it waits for, before it counts as lost.
 const ANSWER_GRACE: Duration = Duration::from_secs(120);
+
+/// What a stop at the time limit may take until the caller hears of it.
+const STOP_GRACE: Duration = Duration::from_secs(1);
 
 /// A script's function as a handler of events.
 pub(super) struct ScriptHandler {
@@ -107,7 +109,7 @@ impl ScriptVisit {
             else {
                 return lost("the handler is through already");
             };
-            let message = match at_once(inbox, tx.is_some().then(|| host.patience())) {
+            let message = match at_once(inbox, tx.is_some().then_some(&host)) {
                 Some(message) => Some(message),
                 None => tokio::select! {
                     biased;
@@ -119,7 +121,7 @@ impl ScriptVisit {
                     }
                 },
             };
-            let budget = host.options().budget;
+            let budget = host.options().budget + STOP_GRACE;
             if deadline.is_some() {
                 *deadline = Some(Instant::now() + budget);
             }
@@ -216,13 +218,10 @@ pub(super) fn route(in_writer: bool) -> Route {
 
 /// What the script has sent already. The writer's thread, which has nothing else to do, gives it a moment; other tasks
 /// share theirs.
-fn at_once(
-    inbox: &mut mpsc::UnboundedReceiver<ToHost>,
-    patience: Option<&Patience>,
-) -> Option<ToHost> {
+fn at_once(inbox: &mut mpsc::UnboundedReceiver<ToHost>, writers: Option<&Host>) -> Option<ToHost> {
     let mut look = || inbox.try_recv().ok();
-    match patience {
-        Some(patience) => patience.look_for(look),
+    match writers {
+        Some(host) => host.look_for(look),
         None => look(),
     }
 }
@@ -316,9 +315,7 @@ fn complete(context: &mut Context, result: JsResult<JsValue>, done: Done, promis
             if value.is_promise() {
                 promised();
             }
-            if let Err(error) = when_done(value, context, done) {
-                tracing::error!("a script's promise cannot be waited for: {error}");
-            }
+            when_done(value, context, done);
         }
         // An asynchronous function swallows the error of its limit.
         (Some(fired), Ok(_)) => {
@@ -424,6 +421,7 @@ pub(super) fn plain_call(
         scope: Some(Rc::clone(scope)),
         // Timers of a call with a session are waited for, also when the script is loaded anew meanwhile.
         session: Some(Rc::new(Session::plain())),
+        call: Some(Rc::default()),
         ..Current::default()
     };
     let owner = Rc::clone(scope);

@@ -43,6 +43,11 @@ impl Scripts {
         self.inner.catalog.list()
     }
 
+    /// The modules that scripts have required, by path.
+    pub(super) fn modules(&self) -> Vec<Arc<registry::Script>> {
+        self.inner.catalog.required()
+    }
+
     /// Loads a script anew, whether it has changed or not.
     ///
     /// # Errors

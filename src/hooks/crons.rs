@@ -1,6 +1,6 @@
 //! Scheduled jobs of scripts, and their commands of the command line.
 
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use boa_engine::object::builtins::JsArray;
@@ -16,12 +16,12 @@ pub(super) const BUDGET: Duration = Duration::from_secs(30);
 /// The script time of a command.
 const COMMAND_BUDGET: Duration = Duration::from_secs(3_600);
 
-/// Puts the scripts' jobs in place of those that they had before. `former` are the ids of these.
-pub(super) fn replace(
-    engine: &Engine,
-    former: &mut Vec<String>,
-    jobs: Vec<(String, String, Arc<Function>)>,
-) {
+/// The ids of the scripts' jobs. They outlive the script thread, as the jobs do.
+pub(super) type Known = Arc<Mutex<Vec<String>>>;
+
+/// Puts the scripts' jobs in place of those that they had before.
+pub(super) fn replace(engine: &Engine, known: &Known, jobs: Vec<(String, String, Arc<Function>)>) {
+    let mut former = known.lock().unwrap_or_else(PoisonError::into_inner);
     let crons = engine.crons();
     former.retain(|id| {
         let stays = jobs.iter().any(|(kept, ..)| kept == id);

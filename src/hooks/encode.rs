@@ -10,6 +10,7 @@ use boa_engine::{
 };
 use serde_json::{Number, Value as Json};
 
+use super::allowance::Allowance;
 use super::globals::bytes;
 use crate::base::json;
 
@@ -32,17 +33,20 @@ pub(super) fn to_json(value: &JsValue, context: &mut Context) -> JsResult<Json> 
 /// undefined is null.
 ///
 /// # Errors
-/// What the script's code throws; a type error for what nests too deeply or refers to itself.
+/// What the script's code throws; a type error for what nests too deeply or refers to itself, a range error for what is
+/// too large.
 pub(super) fn write(out: &mut Vec<u8>, value: &JsValue, context: &mut Context) -> JsResult<()> {
-    write_value(out, value, 0, context)
+    write_value(out, value, 0, &mut Allowance::default(), context)
 }
 
 fn write_value(
     out: &mut Vec<u8>,
     value: &JsValue,
     depth: usize,
+    left: &mut Allowance,
     context: &mut Context,
 ) -> JsResult<()> {
+    left.value()?;
     match value.variant() {
         JsVariant::Undefined | JsVariant::Null | JsVariant::Symbol(_) => {
             out.extend_from_slice(b"null");
@@ -57,8 +61,8 @@ fn write_value(
             let number = number.map_or(Json::String(text), Json::Number);
             json::write_value_sorted(out, &number);
         }
-        JsVariant::String(text) => json::write_str(out, &text.to_std_string_lossy()),
-        JsVariant::Object(object) => return write_object(out, &object, depth, context),
+        JsVariant::String(text) => json::write_str(out, &left.text(&text)?),
+        JsVariant::Object(object) => return write_object(out, &object, depth, left, context),
     }
     Ok(())
 }
@@ -67,6 +71,7 @@ fn write_object(
     out: &mut Vec<u8>,
     object: &JsObject,
     depth: usize,
+    left: &mut Allowance,
     context: &mut Context,
 ) -> JsResult<()> {
     if depth >= DEPTH_MAX {
@@ -75,7 +80,7 @@ fn write_object(
             .into());
     }
     let depth = depth + 1;
-    if !object.is::<OrdinaryObject>() && write_special(out, object, depth, context)? {
+    if !object.is::<OrdinaryObject>() && write_special(out, object, depth, left, context)? {
         return Ok(());
     }
     let method = object.get(js_string!("toJSON"), context)?;
@@ -85,13 +90,13 @@ fn write_object(
             .as_object()
             .is_some_and(|value| JsObject::equals(&value, object));
         if !itself {
-            return write_value(out, &value, depth, context);
+            return write_value(out, &value, depth, left, context);
         }
     }
     if let Some(list) = items_of(object, context)? {
-        return write_value(out, &list, depth, context);
+        return write_value(out, &list, depth, left, context);
     }
-    let mut members = members_of(object, context)?;
+    let mut members = members_of(object, left, context)?;
     members.sort_unstable_by(|(one, _), (other, _)| one.cmp(other));
     out.push(b'{');
     for (index, (name, value)) in members.iter().enumerate() {
@@ -100,7 +105,7 @@ fn write_object(
         }
         json::write_str(out, name);
         out.push(b':');
-        write_value(out, value, depth, context)?;
+        write_value(out, value, depth, left, context)?;
     }
     out.push(b'}');
     Ok(())
@@ -111,6 +116,7 @@ fn write_special(
     out: &mut Vec<u8>,
     object: &JsObject,
     depth: usize,
+    left: &mut Allowance,
     context: &mut Context,
 ) -> JsResult<bool> {
     if object.is_callable() {
@@ -123,17 +129,18 @@ fn write_special(
             .get(js_string!("length"), context)?
             .to_length(context)?;
         out.push(b'[');
-        for index in 0..length {
+        for index in 0..left.length(length)? {
             if index > 0 {
                 out.push(b',');
             }
             let item = object.get(index, context)?;
-            write_value(out, &item, depth, context)?;
+            write_value(out, &item, depth, left, context)?;
         }
         out.push(b']');
     } else if JsUint8Array::from_object(object.clone()).is_ok() {
         let value = object.clone().into();
         let bytes = bytes::of_js(&value, context)?.unwrap_or_default();
+        left.bytes(bytes.len())?;
         json::write_str(out, &STANDARD.encode(&bytes));
     } else {
         return Ok(false);
@@ -171,8 +178,12 @@ fn items_of(object: &JsObject, context: &mut Context) -> JsResult<Option<JsValue
 }
 
 /// The names and values of an object's enumerable members.
-fn members_of(object: &JsObject, context: &mut Context) -> JsResult<Vec<(String, JsValue)>> {
-    let keys = object.own_property_keys(context)?;
+fn members_of(
+    object: &JsObject,
+    left: &Allowance,
+    context: &mut Context,
+) -> JsResult<Vec<(String, JsValue)>> {
+    let keys = left.keys(object, context)?;
     let mut members = Vec::with_capacity(keys.len());
     for key in keys {
         if let PropertyKey::Symbol(_) = key {

@@ -221,6 +221,7 @@ fn try_run(
             request: None,
         })),
         in_writer: true,
+        call: None,
     };
     world.migration.take();
     let owner = Rc::clone(&scope);

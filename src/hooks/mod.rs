@@ -18,6 +18,7 @@
 //! | `registry` | what scripts have registered, as the rest of the server sees it |
 //! | `call`, `session`, `event` | calls of script functions and what they ask for meanwhile |
 //! | `operate` | how script functions use the engine |
+//! | `allowance`, `values`, `encode` | values of scripts as the host's, up to a size |
 //! | `writes` | scripts in the write chains of records and collections |
 //! | `router` | routes of scripts |
 //! | `migrations`, `automigrate` | scripts that change the database once; writing them |
@@ -28,6 +29,7 @@
 //! Invariants: a failing script harms only itself; an event is handled by one version of a script; a script waits for the
 //! engine, never the engine for a script beyond its limit.
 
+mod allowance;
 mod automigrate;
 mod call;
 mod catalog;
@@ -61,7 +63,7 @@ mod world;
 mod writes;
 mod zone;
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::{Arc, OnceLock, Weak};
 use std::time::Duration;
 
@@ -97,7 +99,7 @@ pub struct HookOptions {
     pub migrations_dir: PathBuf,
     /// The script time of one handler call.
     pub budget: Duration,
-    /// By how much the process may grow during one call, in bytes.
+    /// How many bytes one call may take and not give back.
     pub growth_bytes_max: u64,
     /// Scripts may use files, the environment and commands.
     pub allow_os: bool,
@@ -140,6 +142,7 @@ struct Options {
     clients: Clients,
     apis: Apis,
     storage: Storage,
+    crons: crons::Known,
     /// The scripts themselves, for what they do to themselves.
     scripts: Arc<OnceLock<Weak<Inner>>>,
 }
@@ -192,11 +195,16 @@ impl Scripts {
                 clients: parts.clients.clone(),
                 apis: Apis::new(&parts.apis),
                 storage: Storage::default(),
+                crons: crons::Known::default(),
                 scripts: Arc::clone(&own),
             };
             Arc::new(move |turn: &mut Turn<'_>| {
                 World::set_up(turn, engine.clone(), options.clone(), published.clone());
             })
+        };
+        let lost = {
+            let catalog = catalog.clone();
+            Arc::new(move |file: &Path| catalog.lost(file))
         };
         let host = Host::start(
             HostOptions {
@@ -205,6 +213,7 @@ impl Scripts {
                 ..HostOptions::default()
             },
             setup,
+            lost,
         )?;
         let inner = Arc::new(Inner {
             engine: engine.clone(),

@@ -10,6 +10,7 @@ use boa_engine::{
 use boa_gc::GcRefCell;
 use serde_json::{Map, Value as Json};
 
+use super::allowance::Allowance;
 use super::collection::CollectionObject;
 use super::globals::filesystem::FileObject;
 use super::globals::{Natives, Shared};
@@ -298,7 +299,8 @@ fn put_files(this: &JsValue, name: &str, value: &JsValue, context: &mut Context)
     if object.is_array() {
         let array = JsArray::from_object(object)?;
         items.clear();
-        for index in 0..array.length(context)? {
+        let length = Allowance::default().length(array.length(context)?)?;
+        for index in 0..length {
             items.push(array.get(index, context)?);
         }
     }
@@ -430,7 +432,7 @@ fn load(this: &JsValue, args: &[JsValue], context: &mut Context) -> JsResult<JsV
     let Some(object) = args.get_or_undefined(0).as_object() else {
         return Ok(JsValue::undefined());
     };
-    for key in object.own_property_keys(context)? {
+    for key in Allowance::default().keys(&object, context)? {
         let name = JsValue::from(&key);
         if name.is_symbol() {
             continue;

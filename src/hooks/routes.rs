@@ -1,5 +1,6 @@
 //! `/api/scripts`: what the scripts do, and running them from outside.
 
+use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
 use actix_web::web::{Data, Path, Payload, ServiceConfig};
@@ -91,6 +92,9 @@ impl ScriptStatus {
 struct StatusAnswer {
     scripts: Vec<ScriptStatus>,
     count: usize,
+    /// The modules that scripts have required, by path. One with a `last_error` did not load; the version before it runs on
+    /// if there was one.
+    modules: Vec<ScriptStatus>,
 }
 
 /// What the scripts do.
@@ -99,14 +103,13 @@ struct StatusAnswer {
 async fn script_status(scripts: Data<Scripts>, caller: Caller) -> Result<HttpResponse, ApiError> {
     caller.require_auth()?;
     let superuser = caller.is_superuser();
-    let scripts: Vec<ScriptStatus> = scripts
-        .list()
-        .iter()
-        .map(|script| ScriptStatus::of(script, superuser))
-        .collect();
+    let of = |script: &Arc<Script>| ScriptStatus::of(script, superuser);
+    let modules = scripts.modules().iter().map(of).collect();
+    let scripts: Vec<ScriptStatus> = scripts.list().iter().map(of).collect();
     let answer = StatusAnswer {
         count: scripts.len(),
         scripts,
+        modules,
     };
     let json = serde_json::to_value(&answer).map_err(ApiError::internal)?;
     Ok(response::ok_value(&json))

@@ -7,6 +7,7 @@ use boa_engine::property::PropertyKey;
 use boa_engine::{Context, JsNativeError, JsObject, JsResult, JsValue, JsVariant, js_string};
 use serde_json::{Map, Number, Value as Json};
 
+use super::allowance::Allowance;
 use super::record;
 use crate::base::DateTime;
 
@@ -20,9 +21,10 @@ const WHOLE_MAX: f64 = 9_007_199_254_740_992.0;
 /// records are their public export, dates their texts, byte lists Base64; objects with `toJSON` are what that gives.
 ///
 /// # Errors
-/// What the script's getters and `toJSON` throw; too deep nesting, which cycles are.
+/// What the script's getters and `toJSON` throw; too deep nesting, which cycles are; a range error for what is too large.
 pub(super) fn json(value: &JsValue, context: &mut Context) -> JsResult<Json> {
-    Ok(read(value, context, DEPTH_MAX)?.unwrap_or_default())
+    let left = &mut Allowance::default();
+    Ok(read(value, context, DEPTH_MAX, left)?.unwrap_or_default())
 }
 
 /// A script object as a JSON object; empty for anything else.
@@ -37,7 +39,13 @@ pub(super) fn members(value: &JsValue, context: &mut Context) -> JsResult<Map<St
 }
 
 /// `None` for what JSON leaves out.
-fn read(value: &JsValue, context: &mut Context, depth: usize) -> JsResult<Option<Json>> {
+fn read(
+    value: &JsValue,
+    context: &mut Context,
+    depth: usize,
+    left: &mut Allowance,
+) -> JsResult<Option<Json>> {
+    left.value()?;
     Ok(Some(match value.variant() {
         JsVariant::Undefined | JsVariant::Symbol(_) => return Ok(None),
         JsVariant::Null => Json::Null,
@@ -48,8 +56,8 @@ fn read(value: &JsValue, context: &mut Context, depth: usize) -> JsResult<Option
             let text = value.to_string();
             text.parse::<i64>().map_or(Json::String(text), Json::from)
         }
-        JsVariant::String(text) => Json::String(text.to_std_string_lossy()),
-        JsVariant::Object(object) => return read_object(&object, value, context, depth),
+        JsVariant::String(text) => Json::String(left.text(&text)?),
+        JsVariant::Object(object) => return read_object(&object, value, context, depth, left),
     }))
 }
 
@@ -58,6 +66,7 @@ fn read_object(
     value: &JsValue,
     context: &mut Context,
     depth: usize,
+    left: &mut Allowance,
 ) -> JsResult<Option<Json>> {
     if object.is_callable() {
         return Ok(None);
@@ -79,25 +88,26 @@ fn read_object(
         }));
     }
     if let Ok(bytes) = JsUint8Array::from_object(object.clone()) {
+        left.bytes(bytes.byte_length(context)?)?;
         return Ok(Some(STANDARD.encode(bytes.to_vec(context)?).into()));
     }
     let to_json = object.get(js_string!("toJSON"), context)?;
     if let Some(to_json) = to_json.as_callable() {
         let given = to_json.call(value, &[], context)?;
-        return read(&given, context, depth - 1);
+        return read(&given, context, depth - 1, left);
     }
     if object.is_array() {
         let array = JsArray::from_object(object.clone())?;
         let length = array.length(context)?;
         let mut items = Vec::new();
-        for index in 0..length {
+        for index in 0..left.length(length)? {
             let item = array.get(index, context)?;
-            items.push(read(&item, context, depth - 1)?.unwrap_or_default());
+            items.push(read(&item, context, depth - 1, left)?.unwrap_or_default());
         }
         return Ok(Some(Json::Array(items)));
     }
     let mut members = Map::new();
-    for key in object.own_property_keys(context)? {
+    for key in left.keys(object, context)? {
         let name = match &key {
             PropertyKey::String(name) => name.to_std_string_lossy(),
             PropertyKey::Index(index) => index.get().to_string(),
@@ -107,7 +117,7 @@ fn read_object(
             continue;
         }
         let member = object.get(key, context)?;
-        if let Some(member) = read(&member, context, depth - 1)? {
+        if let Some(member) = read(&member, context, depth - 1, left)? {
             members.insert(name, member);
         }
     }

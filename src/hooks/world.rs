@@ -13,8 +13,8 @@ use boa_engine::property::Attribute;
 use boa_engine::{Context, JsNativeError, JsObject, JsResult, JsString, JsValue, js_string};
 use tokio::sync::mpsc;
 
-use super::catalog::{Plan, Source};
-use super::files::{ScriptFile, Text};
+use super::catalog::{GIVEN_UP, Plan, Resumed, Source};
+use super::files::Text;
 use super::globals::Shared;
 use super::globals::cron::Ticker;
 use super::migrations::Functions;
@@ -135,8 +135,6 @@ pub(super) struct World {
     updating: Cell<bool>,
     /// Scopes of code from the console, by number.
     consoles: RefCell<HashMap<u64, Rc<Scope>>>,
-    /// The ids of the scripts' scheduled jobs.
-    crons: RefCell<Vec<String>>,
     /// What the migration that runs has given to `migrate`.
     pub(super) migration: RefCell<Functions>,
     /// Where statements for auxiliary.db go while a script has a transaction there.
@@ -208,6 +206,7 @@ impl World {
             allowed: vec![options.hooks.migrations_dir.clone()],
             furnish: Rc::new(furnish_module),
             reporter: Rc::new(report),
+            attempted: Rc::new(attempted),
             maps: maps.clone(),
         });
         let world = Rc::new(Self {
@@ -225,25 +224,24 @@ impl World {
             former: RefCell::default(),
             updating: Cell::new(false),
             consoles: RefCell::default(),
-            crons: RefCell::default(),
             migration: RefCell::default(),
             auxiliary: RefCell::default(),
         });
         turn.thread.set_data(Rc::clone(&world) as Rc<dyn Any>);
         // After the loss of a thread: what ran on it.
-        let (load, stuck) = world.options.catalog.resume();
-        if let Some(script) = &stuck {
-            script.state(|state| state.running = false);
+        let Resumed { load, out } = world.options.catalog.resume();
+        for (script, _) in &out {
+            script.state(|state| *state = ScriptState::default());
         }
-        if !load.is_empty() {
+        if !load.is_empty() || !out.is_empty() {
             let plan = Plan {
                 load,
                 ..Plan::default()
             };
             world.update(turn, &plan);
         }
-        if let Some(script) = stuck {
-            script.failed("a script cannot be loaded", "it did not end");
+        for (script, why) in out {
+            script.failed("a script cannot be loaded", why);
         }
     }
 
@@ -368,6 +366,7 @@ impl World {
             self.former.borrow_mut().push(before);
         }
         self.end_modules(&turn.thread);
+        catalog.modules_run(&modules.paths());
         turn.thread.sweep_timers();
         for (path, error) in module_errors {
             self.blame_users_of(&path, &error);
@@ -405,10 +404,10 @@ impl World {
             modules.kill_unless_in(&before);
             changed.retain(|path| !failed.iter().any(|(one, _)| one == path));
             for (path, error) in failed {
-                tracing::error!(
+                tracing::warn!(
                     target: SCRIPT_TARGET,
                     { module.path = %path.display() },
-                    "a module cannot be loaded, the version before it stays: {error}"
+                    "the version of the module before this one stays"
                 );
                 errors.push((path, error));
             }
@@ -596,7 +595,7 @@ impl World {
             });
         }
         registry.routes.seal();
-        crons::replace(&self.engine, &mut self.crons.borrow_mut(), jobs);
+        crons::replace(&self.engine, &self.options.crons, jobs);
         self.options.topics.follow(registry.topics.keys());
         self.published.publish(registry);
     }
@@ -771,9 +770,29 @@ fn furnish_module(_: &Rc<Thread>, scope: &Rc<Scope>, context: &mut Context) -> J
     let world = world()?;
     let path = scope.path();
     world.options.catalog.loaded_module(path);
-    let script = Arc::new(ScriptFile::module(path).into_script());
-    scope.set_data(Unit::new(script, !world.updating.get()));
+    if world.options.catalog.is_given_up(path) {
+        return Err(JsNativeError::error().with_message(GIVEN_UP).into());
+    }
+    let module = world.options.catalog.module(path);
+    scope.set_data(Unit::new(module, !world.updating.get()));
     world.furnish(context)
+}
+
+/// Shows in the status what came of loading a module.
+fn attempted(path: &Path, result: Result<(), ScriptError>) {
+    let Ok(world) = world() else { return };
+    let module = world.options.catalog.module(path);
+    match result {
+        Ok(()) => {
+            let now = world.engine.now();
+            module.state(|state| {
+                state.running = true;
+                state.loaded_at = Some(now);
+                state.last_error = None;
+            });
+        }
+        Err(error) => module.failed("a module cannot be loaded", &world.plain(&error)),
+    }
 }
 
 /// What a scope runs for: its script or module.

@@ -1,6 +1,6 @@
 //! The jobs of promises: one queue for all contexts of the thread, emptied at the end of each turn.
 
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
 use std::collections::VecDeque;
 use std::rc::Rc;
 
@@ -16,6 +16,8 @@ pub(super) type MicroJob = Box<dyn FnOnce(&mut Context) -> JsResult<JsValue>>;
 #[derive(Default)]
 pub(super) struct Executor {
     jobs: RefCell<VecDeque<(MicroJob, Current)>>,
+    /// Jobs were refused.
+    full: Cell<bool>,
 }
 
 impl Executor {
@@ -28,7 +30,13 @@ impl Executor {
         &self,
         jobs: VecDeque<(MicroJob, Current)>,
     ) -> VecDeque<(MicroJob, Current)> {
+        self.full.set(false);
         self.jobs.replace(jobs)
+    }
+
+    /// Whether the turn has queued more jobs than it may; what comes beyond is dropped.
+    pub(super) fn is_full(&self) -> bool {
+        self.full.get()
     }
 
     pub(super) fn clear(&self) {
@@ -52,10 +60,8 @@ impl JobExecutor for Executor {
         if jobs.len() < MICRO_JOBS_MAX {
             jobs.push_back((job, thread.on_behalf()));
         } else {
-            tracing::error!("a script queued too many promise jobs; they are dropped");
-            let dropped = std::mem::take(&mut *jobs);
             drop(jobs);
-            drop(dropped);
+            self.full.set(true);
         }
     }
 

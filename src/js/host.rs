@@ -1,6 +1,7 @@
 //! The handle to the script thread.
 
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::path::Path;
+use std::sync::atomic::{AtomicBool, AtomicI32, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::JoinHandle;
 use std::time::Duration;
@@ -19,14 +20,16 @@ use super::watchdog::{THREAD_STACK_BYTES, Watchdog};
 pub struct HostOptions {
     /// The script time of one call; waiting for the host does not count.
     pub budget: Duration,
-    /// By how much the process may grow during one call.
+    /// How many bytes one call may take and not give back.
     pub growth_bytes_max: u64,
     /// Calls that wait for the thread; more are refused.
     pub queue_max: usize,
     /// The thread's stack, of virtual memory.
     pub stack_bytes: usize,
-    /// Threads that are left behind before scripts are given up.
-    pub abandoned_max: u64,
+    /// Threads left behind that may be at work at once before a new one has to wait.
+    pub abandoned_max: i32,
+    /// How long it waits then.
+    pub recovery: Duration,
 }
 
 impl Default for HostOptions {
@@ -37,12 +40,17 @@ impl Default for HostOptions {
             queue_max: 10_000,
             stack_bytes: THREAD_STACK_BYTES,
             abandoned_max: 16,
+            recovery: Duration::from_secs(60),
         }
     }
 }
 
 /// Called on each new script thread before its first job: at the start, and when a stuck thread was replaced.
 pub type Setup = Arc<dyn Fn(&mut super::thread::Turn<'_>) + Send + Sync>;
+
+/// Told of each thread that a call was the end of, with the file whose code was called, before the next one starts.
+/// Must not block.
+pub type Lost = Arc<dyn Fn(&Path) + Send + Sync>;
 
 /// A handle to the thread that runs all scripts.
 #[derive(Clone)]
@@ -59,10 +67,13 @@ pub(super) struct Inner {
     pub(super) runtime: Handle,
     pub(super) watchdog: std::io::Result<Watchdog>,
     setup: Setup,
+    lost: Lost,
     /// Counts the threads; a thread that finds another number has been replaced.
     epoch: watch::Sender<u64>,
-    /// Threads left behind.
-    abandoned: AtomicU64,
+    /// Threads left behind that have not ended.
+    abandoned: AtomicI32,
+    /// No thread runs, and the next one is not due yet.
+    recovering: AtomicBool,
     thread: Mutex<Option<JoinHandle<()>>>,
 }
 
@@ -71,12 +82,12 @@ impl Host {
     ///
     /// # Errors
     /// When the system has no thread to give.
-    pub fn start(options: HostOptions, setup: Setup) -> std::io::Result<Self> {
+    pub fn start(options: HostOptions, setup: Setup, lost: Lost) -> std::io::Result<Self> {
         let inner = Arc::<Inner>::new_cyclic(|inner| {
             let inner = inner.clone();
             let watchdog = Watchdog::start(options.growth_bytes_max, move |stuck| {
                 if let Some(inner) = inner.upgrade() {
-                    Self { inner }.replace(stuck.thread, Replaced::Stuck);
+                    Self { inner }.replace(stuck.thread, Replaced::Stuck, stuck.file.as_deref());
                 }
             });
             let bell = Arc::new(Bell::default());
@@ -89,8 +100,10 @@ impl Host {
                 patience: Patience::default(),
                 options,
                 setup,
+                lost,
                 epoch: watch::Sender::new(0),
-                abandoned: AtomicU64::new(0),
+                abandoned: AtomicI32::new(0),
+                recovering: AtomicBool::new(false),
                 thread: Mutex::default(),
             }
         });
@@ -107,6 +120,9 @@ impl Host {
     /// # Errors
     /// When too many wait already.
     pub fn submit(&self, route: &Route, job: Job) -> Result<(), Overloaded> {
+        if self.inner.recovering.load(Ordering::Relaxed) {
+            return Err(Overloaded);
+        }
         match route {
             Route::General => self.inner.general.push(job),
             Route::Writer => self.inner.writer.push(job),
@@ -129,10 +145,10 @@ impl Host {
         &self.inner.runtime
     }
 
-    /// Of the writer's thread, for what a script sends.
-    #[must_use]
-    pub fn patience(&self) -> &Patience {
-        &self.inner.patience
+    /// Looks for what a script sends: once, or, while calls follow each other closely, for a moment. For threads that have
+    /// nothing else to do, as that of the writer.
+    pub fn look_for<T>(&self, look: impl FnMut() -> Option<T>) -> Option<T> {
+        self.inner.patience.look_for(&self.inner.bell.pace, look)
     }
 
     /// The bounds of scripts.
@@ -217,42 +233,73 @@ impl Host {
         }
     }
 
-    /// Leaves the thread of this epoch to itself and starts another; what waits in the lanes is for the new one. Too many
-    /// threads left behind are the end of all scripting.
-    pub(super) fn replace(&self, epoch: u64, why: Replaced) {
-        let abandoned = self.inner.abandoned.fetch_add(1, Ordering::Relaxed) + 1;
-        let next = if abandoned > self.inner.options.abandoned_max {
-            u64::MAX
-        } else {
-            epoch + 1
-        };
+    /// Gives up the thread of this epoch and starts another; what waits in the lanes is for the new one. One that got stuck
+    /// is left to itself. When too many of those are still at work, the new one has to wait, and scripts with it.
+    /// Gives whether it was the one that runs.
+    pub(super) fn replace(&self, epoch: u64, why: Replaced, file: Option<&Path>) -> bool {
         let replaced = self.inner.epoch.send_if_modified(|current| {
             let is_current = *current == epoch;
             if is_current {
-                *current = next;
+                *current = epoch + 1;
             }
             is_current
         });
         if !replaced {
-            return;
+            return false;
         }
-        if next == u64::MAX {
-            // Nobody is to wait for the thread that was left behind.
-            self.put_thread(None);
-            tracing::error!(target: SCRIPT_TARGET, "too many script threads were left behind; scripts are off until the server restarts");
-            return;
-        }
+        // Nobody is to wait for the thread that was left behind.
+        self.put_thread(None);
         let what = match why {
             Replaced::Stuck => "a script does not end",
             Replaced::Panicked => "the interpreter broke down over a script",
         };
+        let name = file.map(|file| file.display().to_string());
         tracing::error!(
             target: SCRIPT_TARGET,
+            { script.path = name },
             "{what}; the script thread starts anew, the state of modules is lost"
         );
-        if let Err(error) = self.spawn(next) {
-            tracing::error!(%error, "the script thread cannot be started");
+        if let Some(file) = file {
+            (self.inner.lost)(file);
         }
+        let at_work = match why {
+            Replaced::Stuck => self.inner.abandoned.fetch_add(1, Ordering::Relaxed) + 1,
+            Replaced::Panicked => self.inner.abandoned.load(Ordering::Relaxed),
+        };
+        if at_work > self.inner.options.abandoned_max {
+            tracing::error!(target: SCRIPT_TARGET, "too many script threads are stuck; scripts are off for a while");
+            self.recover(epoch + 1);
+        } else if let Err(error) = self.spawn(epoch + 1) {
+            tracing::error!(%error, "the script thread cannot be started");
+            self.recover(epoch + 1);
+        }
+        true
+    }
+
+    /// Starts the thread of this epoch after a while. Until then calls are refused, and those that wait are lost.
+    fn recover(&self, epoch: u64) {
+        self.inner.recovering.store(true, Ordering::Relaxed);
+        self.inner.general.clear();
+        self.inner.writer.clear();
+        let host = self.clone();
+        self.inner.runtime.spawn(async move {
+            tokio::time::sleep(host.inner.options.recovery).await;
+            if !host.is_current(epoch) {
+                return;
+            }
+            match host.spawn(epoch) {
+                Ok(()) => host.inner.recovering.store(false, Ordering::Relaxed),
+                Err(error) => {
+                    tracing::error!(%error, "the script thread cannot be started");
+                    host.recover(epoch);
+                }
+            }
+        });
+    }
+
+    /// A thread that was left behind has come to its end.
+    pub(super) fn left_behind_ended(&self) {
+        self.inner.abandoned.fetch_sub(1, Ordering::Relaxed);
     }
 }
 
@@ -288,3 +335,6 @@ pub(super) enum Replaced {
     /// A panic inside the interpreter.
     Panicked,
 }
+
+#[cfg(test)]
+mod tests;

@@ -48,6 +48,12 @@ impl Lane {
         self.bell.ring();
     }
 
+    /// Drops what waits.
+    pub(super) fn clear(&self) {
+        let jobs = std::mem::take(&mut *self.lock());
+        drop(jobs);
+    }
+
     pub(super) fn pop(&self) -> Option<Job> {
         self.lock().pop_front()
     }

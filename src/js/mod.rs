@@ -15,12 +15,13 @@
 //! | `strip` | TypeScript to JavaScript |
 //! | `error` | errors with positions in the source as written |
 //! | `watchdog` | limits of time and memory |
+//! | `os_thread` | what the system does for script threads: an end to their stack, a low rank when left behind |
 //! | `runtime` | what every scope has beside the language |
 //!
 //! It knows how to make a source runnable, what a script's global scope has beside the language, and how to stop a
 //! script. It knows nothing of the application: what scripts can do with it is installed from outside.
 
-pub mod bell;
+mod bell;
 mod entry;
 pub mod error;
 mod executor;
@@ -31,6 +32,7 @@ pub mod json;
 pub mod lane;
 pub mod modules;
 pub mod native;
+mod os_thread;
 mod pending;
 pub mod promise;
 mod rejections;

@@ -13,6 +13,7 @@ use boa_engine::{
     js_string,
 };
 
+use super::error::ScriptError;
 use super::native::Native;
 use super::scope::{LineMaps, Reporter, Scope};
 use super::thread::{Current, Thread};
@@ -27,6 +28,9 @@ const TEXT_BYTES_MAX: u64 = 4 << 20;
 /// Gives a new scope its application globals.
 pub type Furnish = Rc<dyn Fn(&Rc<Thread>, &Rc<Scope>, &mut Context) -> JsResult<()>>;
 
+/// Told of each attempt to load a module, and why it failed.
+pub type Attempted = Rc<dyn Fn(&Path, Result<(), ScriptError>)>;
+
 /// Where modules come from, and what their scopes are given.
 #[derive(Clone)]
 pub struct ModuleOptions {
@@ -36,6 +40,7 @@ pub struct ModuleOptions {
     pub allowed: Vec<PathBuf>,
     pub furnish: Furnish,
     pub reporter: Reporter,
+    pub attempted: Attempted,
     pub maps: LineMaps,
 }
 
@@ -249,11 +254,15 @@ impl ModuleSet {
             scope: Some(Rc::clone(&scope)),
             ..thread.on_behalf()
         };
-        let result = thread.behalf(current, || {
+        let (result, attempted) = thread.behalf(current, || {
             scope.enter(&thread, Some(context), None, |context| {
-                self.evaluate(&thread, &scope, path, &object, context)
+                let result = self.evaluate(&thread, &scope, path, &object, context);
+                let failure = result.as_ref().err();
+                let failure = failure.map(|error| scope.describe(error, context));
+                (result, failure.map_or(Ok(()), Err))
             })
         });
+        (self.options.attempted)(path, attempted);
         self.loading.borrow_mut().pop();
         if let Err(error) = result {
             self.modules.borrow_mut().remove(path);

@@ -4,6 +4,7 @@ use std::cell::Cell;
 use std::future::Future;
 use std::rc::Rc;
 
+use boa_engine::builtins::promise::PromiseState;
 use boa_engine::object::builtins::{JsFunction, JsPromise};
 use boa_engine::{Context, JsArgs, JsError, JsResult, JsValue, NativeFunction};
 
@@ -15,6 +16,16 @@ pub type Settle = Box<dyn FnOnce(&mut Context) -> JsResult<JsValue> + Send>;
 
 /// What is done with the outcome of a call.
 pub type Done = Box<dyn FnOnce(&mut Context, JsResult<JsValue>)>;
+
+/// A call from outside: what is to be done with its outcome, while it waits for a promise.
+#[derive(Default)]
+pub struct Call(Cell<Option<Done>>);
+
+impl Call {
+    pub(super) fn take(&self) -> Option<Done> {
+        self.0.take()
+    }
+}
 
 impl Thread {
     /// A promise of what a future gives. The future runs on the host's runtime; other scripts go on meanwhile.
@@ -46,7 +57,7 @@ impl Turn<'_> {
         let Some(scope) = current.scope.clone().filter(|scope| !scope.is_dead()) else {
             return;
         };
-        let result = self.enter_as(&scope, current, None, |context| match settle(context) {
+        self.enter_later(&scope, current, |context| match settle(context) {
             Ok(value) => resolvers
                 .resolve
                 .call(&JsValue::undefined(), &[value], context),
@@ -57,27 +68,25 @@ impl Turn<'_> {
                     .call(&JsValue::undefined(), &[reason], context)
             }
         });
-        if let Err(error) = result {
-            self.report(&scope, &error);
-        }
     }
 }
 
 /// Does something with the outcome of a call: at once, or, when the call gave a promise, once that is settled. A promise
-/// that is never settled drops `done` with the script.
-///
-/// # Errors
-/// When a promise cannot be waited for.
-pub fn when_done(value: JsValue, context: &mut Context, done: Done) -> JsResult<()> {
+/// that is never settled drops `done` with the script, unless work on behalf of the call is stopped at a limit: `done` gets that.
+pub fn when_done(value: JsValue, context: &mut Context, done: Done) {
     let Some(promise) = value.as_promise() else {
-        done(context, Ok(value));
-        return Ok(());
+        return done(context, Ok(value));
     };
-    let done = Rc::new(Cell::new(Some(done)));
-    let on = |failed: bool, done: Rc<Cell<Option<Done>>>, context: &Context| -> JsFunction {
+    // What is settled already is only not told yet; no stop takes that back.
+    let pending = matches!(promise.state(), PromiseState::Pending);
+    let call = Thread::current().filter(|_| pending);
+    let call = call.and_then(|thread| thread.on_behalf().call);
+    let call = call.unwrap_or_default();
+    call.0.set(Some(done));
+    let on = |failed: bool, call: Rc<Call>, context: &Context| -> JsFunction {
         NativeFunction::from_copy_closure_with_captures(
-            move |_, args, done: &Native<Rc<Cell<Option<Done>>>>, context| {
-                if let Some(done) = done.take() {
+            move |_, args, call: &Native<Rc<Call>>, context| {
+                if let Some(done) = call.take() {
                     let value = args.get_or_undefined(0).clone();
                     let outcome = if failed {
                         Err(JsError::from_opaque(value))
@@ -88,12 +97,17 @@ pub fn when_done(value: JsValue, context: &mut Context, done: Done) -> JsResult<
                 }
                 Ok(JsValue::undefined())
             },
-            Native(done),
+            Native(call),
         )
         .to_js_function(context.realm())
     };
-    let fulfilled = on(false, Rc::clone(&done), context);
-    let rejected = on(true, done, context);
-    promise.then(Some(fulfilled), Some(rejected), context)?;
-    Ok(())
+    let fulfilled = on(false, Rc::clone(&call), context);
+    let rejected = on(true, Rc::clone(&call), context);
+    let waits = promise.then(Some(fulfilled), Some(rejected), context);
+    // The call may be stopped in this very moment.
+    if let Err(error) = waits
+        && let Some(done) = call.take()
+    {
+        done(context, Err(error));
+    }
 }

@@ -3,8 +3,9 @@
 use std::any::Any;
 use std::cell::{Cell, RefCell};
 use std::collections::HashMap;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::rc::Rc;
+use std::sync::Arc;
 use std::time::Duration;
 
 use boa_engine::context::ContextBuilder;
@@ -35,7 +36,7 @@ pub type Reporter = Rc<dyn Fn(&Scope, &ScriptError)>;
 pub struct Scope {
     /// What logs and errors call it.
     name: String,
-    path: PathBuf,
+    path: Arc<Path>,
     context: RefCell<Context>,
     realm: Realm,
     retired: Cell<bool>,
@@ -72,7 +73,7 @@ impl Scope {
         let realm = context.realm().clone();
         Ok(Rc::new(Self {
             name: name.to_owned(),
-            path: path.to_owned(),
+            path: Arc::from(path),
             context: RefCell::new(context),
             realm,
             retired: Cell::new(false),
@@ -141,11 +142,12 @@ impl Scope {
         work: impl FnOnce(&mut Context) -> R,
     ) -> R {
         let budget = budget.unwrap_or(thread.host().options().budget);
+        let file = Some(Arc::clone(&self.path));
         let ran = match (self.context.try_borrow_mut(), outer) {
-            (Ok(mut context), _) => thread.watch.run(&mut context, budget, work),
+            (Ok(mut context), _) => thread.watch.run_file(&mut context, file, budget, work),
             (Err(_), Some(context)) => {
                 let realm = context.enter_realm(self.realm.clone());
-                let ran = thread.watch.run(context, budget, work);
+                let ran = thread.watch.run_file(context, file, budget, work);
                 context.enter_realm(realm);
                 ran
             }

@@ -14,7 +14,7 @@
 use std::any::Any;
 use std::cell::{Cell, RefCell};
 use std::collections::VecDeque;
-use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use std::pin::pin;
 use std::rc::Rc;
 use std::sync::Arc;
@@ -30,6 +30,7 @@ use super::executor::Executor;
 use super::host::{Host, Replaced, Setup};
 use super::lane::{Chain, Job, Lane, Route};
 use super::pending::Pending;
+use super::promise::Call;
 use super::rejections::Unhandled;
 use super::scope::Scope;
 use super::timers::Timers;
@@ -51,18 +52,26 @@ pub struct Current {
     pub session: Option<Rc<dyn Any>>,
     /// The call belongs to the transaction that holds the writer.
     pub in_writer: bool,
+    /// The call from outside that waits for what this leads to.
+    pub call: Option<Rc<Call>>,
 }
 
 /// The state of the script thread.
 pub struct Thread {
     host: Host,
     epoch: u64,
+    /// The interpreter broke down, and the thread was replaced for it.
+    panicked: Cell<bool>,
     depth: Cell<usize>,
+    /// The job taken last came by the writer's lane.
+    for_writer: Cell<bool>,
     /// For how long scripts have waited for the host, all in all.
     waited: Cell<Duration>,
     pub(super) watch: ThreadWatch,
     /// The limit that the last call was stopped at, if it was.
     pub(super) fired: Cell<Option<Fired>>,
+    /// The limit that work was stopped at on behalf of the call that is told of it now.
+    fired_later: Cell<Option<Fired>>,
     current: RefCell<Current>,
     pub(super) executor: Rc<Executor>,
     pub(super) rejections: Rc<Unhandled>,
@@ -128,9 +137,12 @@ impl Thread {
         let thread = Rc::new(Self {
             watch: watchdog.watch(epoch),
             fired: Cell::new(None),
+            fired_later: Cell::new(None),
             host: host.clone(),
             epoch,
+            panicked: Cell::new(false),
             depth: Cell::new(0),
+            for_writer: Cell::new(false),
             waited: Cell::default(),
             current: RefCell::default(),
             executor: Rc::new(Executor::default()),
@@ -149,16 +161,28 @@ impl Thread {
                 None => bell.wait(),
             }
         }
+        let panicked = thread.panicked.get();
         // The collector's heap belongs to the thread: what scripts left must go before it.
-        *thread.data.borrow_mut() = None;
-        *thread.current.borrow_mut() = Current::default();
-        thread.timers.clear();
-        thread.executor.clear();
-        thread.pending.clear();
-        thread.rejections.clear();
-        CURRENT.with(|current| *current.borrow_mut() = None);
-        drop(thread);
-        boa_gc::force_collect();
+        let ended = catch_unwind(AssertUnwindSafe(|| {
+            *thread.data.borrow_mut() = None;
+            *thread.current.borrow_mut() = Current::default();
+            thread.timers.clear();
+            thread.executor.clear();
+            thread.pending.clear();
+            thread.rejections.clear();
+            CURRENT.with(|current| *current.borrow_mut() = None);
+            drop(thread);
+            boa_gc::force_collect();
+        }));
+        if ended.is_err() {
+            // After a panic in the interpreter its heap may be past clearing up. It is kept, then, with its thread.
+            loop {
+                std::thread::park();
+            }
+        }
+        if !panicked && host.epoch() != u64::MAX {
+            host.left_behind_ended();
+        }
     }
 
     /// The handle that other threads use.
@@ -254,15 +278,15 @@ impl Thread {
 
     fn pop(&self, chain: Option<&Chain>, general: bool) -> Option<Job> {
         let inner = &self.host.inner;
-        inner
-            .writer
-            .pop()
-            .or_else(|| chain.and_then(|chain| chain.0.pop()))
+        let job = inner.writer.pop();
+        self.for_writer.set(job.is_some());
+        job.or_else(|| chain.and_then(|chain| chain.0.pop()))
             .or_else(|| general.then(|| inner.general.pop()).flatten())
     }
 
     /// Runs a job and the promise jobs that it leaves, on top of what waits below.
     fn turn(self: &Rc<Self>, outer: Option<&mut Context>, job: Job) {
+        let for_writer = self.for_writer.take();
         let below = self.executor.replace(VecDeque::new());
         let current = self.current.replace(Current::default());
         self.depth.set(self.depth.get() + 1);
@@ -275,17 +299,25 @@ impl Thread {
             job(&mut turn);
             turn.drain();
         }));
-        if ran.is_err() {
-            // Nobody knows what state the interpreter is in: nothing of it is touched any more, as with a thread that
-            // got stuck, and another one takes over.
-            self.host.replace(self.epoch, Replaced::Panicked);
-            loop {
-                std::thread::park();
+        let depth = self.depth.get() - 1;
+        self.depth.set(depth);
+        let panicked = self.current.replace(current);
+        self.executor.replace(below);
+        if for_writer {
+            self.host.inner.bell.pace.end();
+        }
+        if let Err(panic) = ran {
+            // Nobody knows what state the interpreter is in: no script runs on this thread any more, and another one
+            // takes over. What waits below ends with it.
+            let scope = panicked.scope.as_ref();
+            let file = scope.map(|scope| scope.path());
+            if self.host.replace(self.epoch, Replaced::Panicked, file) {
+                self.panicked.set(true);
+            }
+            if depth > 0 {
+                resume_unwind(panic);
             }
         }
-        self.depth.set(self.depth.get() - 1);
-        *self.current.borrow_mut() = current;
-        self.executor.replace(below);
     }
 
     /// Whether a thread with this stack of calls takes another.
@@ -310,7 +342,7 @@ impl Thread {
     /// The limit that the call at hand was stopped at.
     #[must_use]
     pub fn watch_fired(&self) -> Option<Fired> {
-        self.watch.fired()
+        self.fired_later.get().or_else(|| self.watch.fired())
     }
 
     /// The number of this thread among those that replaced each other.
@@ -340,6 +372,7 @@ impl Turn<'_> {
             scope: Some(Rc::clone(scope)),
             session,
             in_writer,
+            call: Some(Rc::default()),
         };
         self.enter_as(scope, current, None, work)
     }
@@ -368,23 +401,62 @@ impl Turn<'_> {
                 continue;
             };
             let waited = self.thread.waited.get() - waited;
-            if began.elapsed().saturating_sub(waited) > budget {
-                executor.clear();
-                scope.failed(&ScriptError::new(format!(
-                    "promises without end: {}",
-                    Fired::TimeLimit
-                )));
+            let fired = if executor.is_full() {
+                Some(Fired::MemoryLimit)
+            } else if began.elapsed().saturating_sub(waited) > budget {
+                Some(Fired::TimeLimit)
+            } else {
+                None
+            };
+            if let Some(fired) = fired {
+                let error = ScriptError::new(format!("promises without end: {fired}"));
+                scope.failed(&error);
+                self.end_call(current, fired);
+                for (_, current) in executor.replace(VecDeque::new()) {
+                    self.end_call(current, fired);
+                }
                 break;
             }
-            if scope.is_dead() {
-                continue;
-            }
-            let result = self.enter_as(&scope, current, None, |context| job(context));
-            if let Err(error) = result {
-                self.report(&scope, &error);
+            if !scope.is_dead() {
+                self.enter_later(&scope, current, |context| job(context));
             }
         }
         self.tell_rejections();
+    }
+
+    /// Runs what a call has put off. When that is stopped at a limit, the call is over: an asynchronous function that is
+    /// stopped leaves its promise pending for ever, and nothing else tells who waits for it.
+    pub(super) fn enter_later<R>(
+        &mut self,
+        scope: &Rc<Scope>,
+        current: Current,
+        work: impl FnOnce(&mut Context) -> JsResult<R>,
+    ) {
+        let result = self.enter_as(scope, current.clone(), None, work);
+        match (self.thread.take_fired(), result) {
+            (None, Ok(_)) => {}
+            (None, Err(error)) => self.report(scope, &error),
+            (Some(fired), _) => {
+                if !self.end_call(current, fired) {
+                    scope.failed(&ScriptError::new(String::new()).stopped(Some(fired)));
+                }
+            }
+        }
+    }
+
+    /// Answers a call that still waits with the limit that work on its behalf was stopped at. Gives whether it waited.
+    fn end_call(&mut self, current: Current, fired: Fired) -> bool {
+        let done = current.call.as_ref().and_then(|call| call.take());
+        let Some((done, scope)) = done.zip(current.scope.clone()) else {
+            return false;
+        };
+        let error = boa_engine::JsNativeError::error().with_message(fired.to_string());
+        let before = self.thread.fired_later.replace(Some(fired));
+        self.enter_as(&scope, current, None, |context| {
+            done(context, Err(error.into()));
+        });
+        self.thread.fired_later.set(before);
+        true
     }
 
     /// Tells of an error that no caller waits for.

@@ -144,12 +144,9 @@ impl super::thread::Turn<'_> {
             thread.timers.cancel(id);
             return;
         };
-        let result = self.enter_as(&scope, current, None, |context| {
+        self.enter_later(&scope, current, |context| {
             function.call(&JsValue::undefined(), &arguments, context)
         });
-        if let Err(error) = result {
-            self.report(&scope, &error);
-        }
         // An interval starts anew after its call, so that a slow one never queues behind itself.
         let mut running = thread.timers.running.borrow_mut();
         if let Some(timer) = running.get_mut(&id)

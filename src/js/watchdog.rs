@@ -25,8 +25,8 @@
 #![allow(unsafe_code)]
 
 use std::fmt;
-use std::fs::File;
 use std::marker::PhantomData;
+use std::path::Path;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 use std::thread::{self, Thread};
@@ -34,6 +34,9 @@ use std::time::{Duration, Instant};
 
 use boa_engine::Context;
 use boa_engine::vm::RuntimeLimits;
+
+use super::os_thread::Guard;
+use crate::base::meter::Meter;
 
 /// How often running scripts are looked at.
 const TICK: Duration = Duration::from_millis(10);
@@ -87,11 +90,13 @@ pub struct Ran<R> {
 }
 
 /// A thread that has not come back although its script was stopped.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone)]
 pub struct Stuck {
     /// The number given to [`Watchdog::watch`].
     pub thread: u64,
     pub fired: Fired,
+    /// The file whose code was called, where [`ThreadWatch::run_file`] was told.
+    pub file: Option<Arc<Path>>,
 }
 
 /// The watching thread, for any number of script threads. It ends when this is dropped.
@@ -102,7 +107,7 @@ pub struct Watchdog {
 
 struct Shared {
     threads: Mutex<Vec<Weak<Watched>>>,
-    /// Bytes by which the process may grow during one call; 0 for no limit.
+    /// Bytes that one call may take; 0 for no limit.
     growth_bytes_max: u64,
     stopped: AtomicBool,
     /// Whether the watching thread sleeps until it is woken.
@@ -110,8 +115,8 @@ struct Shared {
 }
 
 impl Watchdog {
-    /// Starts the watching thread. `growth_bytes_max` is how much the process may grow during one call (0: no limit; only
-    /// known on Linux). `on_stuck` is called on the watching thread, once for each stuck call, and must not block.
+    /// Starts the watching thread. `growth_bytes_max` is how many bytes a call may take and not give back (0: no limit);
+    /// what other threads take does not count, nor what nested calls do. `on_stuck` is called on the watching thread, once for each stuck call, and must not block.
     ///
     /// # Errors
     /// No thread to be had.
@@ -139,6 +144,8 @@ impl Watchdog {
     pub fn watch(&self, thread: u64) -> ThreadWatch {
         let watched = Arc::new(Watched {
             number: thread,
+            meter: Meter::of_this_thread(),
+            guard: Guard::this_thread(),
             calls: Mutex::default(),
         });
         lock(&self.shared.threads).push(Arc::downgrade(&watched));
@@ -161,6 +168,8 @@ impl Drop for Watchdog {
 /// A script thread as the watchdog sees it.
 struct Watched {
     number: u64,
+    meter: &'static Meter,
+    guard: &'static Guard,
     calls: Mutex<Vec<Call>>,
 }
 
@@ -172,10 +181,11 @@ struct Call {
     /// Since when it runs; `None` while the host or a nested call works.
     since: Option<Instant>,
     pauses: u32,
-    /// The size of the process when the call was first seen.
-    bytes_before: Option<u64>,
+    /// What its thread had in use before, with what nested calls have added since.
+    bytes_before: i64,
     fired: Option<Fired>,
     stuck: bool,
+    file: Option<Arc<Path>>,
 }
 
 #[derive(Clone, Copy)]
@@ -229,11 +239,24 @@ impl ThreadWatch {
         budget: Duration,
         work: impl FnOnce(&mut Context) -> R,
     ) -> Ran<R> {
+        self.run_file(context, None, budget, work)
+    }
+
+    /// [`Self::run`] for code of a file, which is named should the thread get stuck in it.
+    pub fn run_file<R>(
+        &self,
+        context: &mut Context,
+        file: Option<Arc<Path>>,
+        budget: Duration,
+        work: impl FnOnce(&mut Context) -> R,
+    ) -> Ran<R> {
         let before = context.runtime_limits();
         context.set_runtime_limits(base_limits());
         let pointer = LimitsPointer(std::ptr::from_mut(context.runtime_limits_mut()));
-        let mut registered = Registered::new(self, pointer, budget);
+        let mut registered = Registered::new(self, pointer, file, budget);
+        let outer = self.watched.guard.enter();
         let value = work(context);
+        self.watched.guard.leave(outer);
         let (fired, stuck) = registered.withdraw();
         context.set_runtime_limits(before);
         Ran {
@@ -251,7 +274,11 @@ impl ThreadWatch {
             call.hold(Instant::now());
             call.pauses += 1;
         }
-        Pause { watch: self, depth }
+        Pause {
+            watch: self,
+            depth,
+            guard: self.watched.guard.wait(),
+        }
     }
 
     /// Whether the innermost call was stopped. Scripts do not go on then, and hosts should not go on for them.
@@ -266,10 +293,12 @@ pub struct Pause<'a> {
     watch: &'a ThreadWatch,
     /// How many calls there were, so that a guard that outlives its call does nothing.
     depth: usize,
+    guard: usize,
 }
 
 impl Drop for Pause<'_> {
     fn drop(&mut self) {
+        self.watch.watched.guard.leave(self.guard);
         let mut calls = lock(&self.watch.watched.calls);
         let innermost = calls.len() == self.depth;
         let Some(call) = self
@@ -293,7 +322,12 @@ struct Registered<'a> {
 }
 
 impl<'a> Registered<'a> {
-    fn new(watch: &'a ThreadWatch, limits: LimitsPointer, budget: Duration) -> Self {
+    fn new(
+        watch: &'a ThreadWatch,
+        limits: LimitsPointer,
+        file: Option<Arc<Path>>,
+        budget: Duration,
+    ) -> Self {
         let now = Instant::now();
         let mut calls = lock(&watch.watched.calls);
         if let Some(outer) = calls.last_mut() {
@@ -304,9 +338,10 @@ impl<'a> Registered<'a> {
             left: budget,
             since: Some(now),
             pauses: 0,
-            bytes_before: None,
+            bytes_before: watch.watched.meter.bytes(),
             fired: None,
             stuck: false,
+            file,
         });
         drop(calls);
         if watch.shared.asleep.load(Ordering::SeqCst) {
@@ -324,6 +359,9 @@ impl<'a> Registered<'a> {
         let call = calls.pop();
         if let Some(outer) = calls.last_mut() {
             outer.go_on(Instant::now());
+            if let Some(call) = &call {
+                outer.bytes_before += self.watch.watched.meter.bytes() - call.bytes_before;
+            }
         }
         call.map_or((None, false), |call| (call.fired, call.stuck))
     }
@@ -339,10 +377,10 @@ impl Drop for Registered<'_> {
 
 /// The watching thread.
 fn watch(shared: &Shared, on_stuck: &dyn Fn(Stuck)) {
-    let memory = Memory::open().filter(|_| shared.growth_bytes_max > 0);
-    let mut idle_ticks = 0;
+    // Nothing runs before the first script, whose call wakes this thread.
+    let mut idle_ticks = IDLE_TICKS_MAX;
     while !shared.stopped.load(Ordering::SeqCst) {
-        if look(shared, memory.as_ref(), on_stuck) {
+        if look(shared, on_stuck) {
             idle_ticks = 0;
         } else {
             idle_ticks += 1;
@@ -353,7 +391,7 @@ fn watch(shared: &Shared, on_stuck: &dyn Fn(Stuck)) {
         }
         // Who registers a call either sees that this sleeps, or is seen by the last look.
         shared.asleep.store(true, Ordering::SeqCst);
-        if !look(shared, memory.as_ref(), on_stuck) && !shared.stopped.load(Ordering::SeqCst) {
+        if !look(shared, on_stuck) && !shared.stopped.load(Ordering::SeqCst) {
             thread::park();
         }
         shared.asleep.store(false, Ordering::SeqCst);
@@ -362,11 +400,10 @@ fn watch(shared: &Shared, on_stuck: &dyn Fn(Stuck)) {
 }
 
 /// Looks at all threads once; returns whether one of them has a call.
-fn look(shared: &Shared, memory: Option<&Memory>, on_stuck: &dyn Fn(Stuck)) -> bool {
+fn look(shared: &Shared, on_stuck: &dyn Fn(Stuck)) -> bool {
     let mut threads = lock(&shared.threads);
     threads.retain(|thread| thread.strong_count() > 0);
     let threads: Vec<_> = threads.iter().filter_map(Weak::upgrade).collect();
-    let mut bytes = None;
     let mut busy = false;
     for watched in threads {
         let stuck = {
@@ -376,41 +413,42 @@ fn look(shared: &Shared, memory: Option<&Memory>, on_stuck: &dyn Fn(Stuck)) -> b
                 continue;
             };
             let Some(since) = call.since else { continue };
-            if bytes.is_none() {
-                bytes = memory.and_then(Memory::resident_bytes);
-            }
-            judge(call, since.elapsed(), bytes, shared.growth_bytes_max)
+            let taken = watched.meter.bytes().saturating_sub(call.bytes_before);
+            let too_much = shared.growth_bytes_max > 0
+                && u64::try_from(taken).is_ok_and(|taken| taken > shared.growth_bytes_max);
+            let stuck = if watched.guard.is_hit() && !call.stuck {
+                call.stuck = true;
+                Some(Fired::MemoryLimit)
+            } else {
+                judge(call, since.elapsed(), too_much)
+            };
+            stuck.map(|fired| Stuck {
+                thread: watched.number,
+                fired,
+                file: call.file.clone(),
+            })
         };
-        if let Some(fired) = stuck {
-            let thread = watched.number;
-            on_stuck(Stuck { thread, fired });
+        if let Some(stuck) = stuck {
+            watched.guard.demote();
+            on_stuck(stuck);
         }
     }
     busy
 }
 
 /// Stops a call that is past a limit; returns why it was stopped if it is stuck since.
-fn judge(
-    call: &mut Call,
-    running: Duration,
-    bytes: Option<u64>,
-    growth_bytes_max: u64,
-) -> Option<Fired> {
+fn judge(call: &mut Call, running: Duration, too_much: bool) -> Option<Fired> {
     if let Some(fired) = call.fired {
         let stuck = !call.stuck && running >= call.left.saturating_add(STUCK_AFTER);
         call.stuck |= stuck;
         return stuck.then_some(fired);
     }
-    let grown = bytes.zip(call.bytes_before);
     if running >= call.left {
         call.fire(Fired::TimeLimit);
-    } else if grown.is_some_and(|(now, before)| now.saturating_sub(before) > growth_bytes_max) {
+    } else if too_much {
         // From here on it has as long to end as one that is out of time.
         call.left = running;
         call.fire(Fired::MemoryLimit);
-    }
-    if call.bytes_before.is_none() {
-        call.bytes_before = bytes;
     }
     None
 }
@@ -418,42 +456,6 @@ fn judge(
 /// Locked data is plain and whole after each statement, so a panic elsewhere does not spoil it.
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
-}
-
-/// The size of this process.
-struct Memory {
-    statm: File,
-    page_bytes: u64,
-}
-
-impl Memory {
-    /// `None` where there is no such file, as outside Linux.
-    fn open() -> Option<Self> {
-        let page_bytes = page_bytes()?;
-        let statm = File::open("/proc/self/statm").ok()?;
-        Some(Self { statm, page_bytes })
-    }
-
-    /// What of the process is in memory.
-    fn resident_bytes(&self) -> Option<u64> {
-        let mut text = [0; 128];
-        let read = std::os::unix::fs::FileExt::read_at(&self.statm, &mut text, 0).ok()?;
-        let text = std::str::from_utf8(text.get(..read)?).ok()?;
-        let pages: u64 = text.split(' ').nth(1)?.parse().ok()?;
-        Some(pages * self.page_bytes)
-    }
-}
-
-/// From the values that the kernel hands to each process (getauxval(3)).
-fn page_bytes() -> Option<u64> {
-    const AT_PAGESZ: usize = 6;
-    const WORD: usize = size_of::<usize>();
-    let values = std::fs::read("/proc/self/auxv").ok()?;
-    values.chunks_exact(2 * WORD).find_map(|pair| {
-        let (key, value) = pair.split_at(WORD);
-        let word = |bytes: &[u8]| bytes.try_into().ok().map(usize::from_ne_bytes);
-        (word(key)? == AT_PAGESZ).then(|| word(value).map(|bytes| bytes as u64))?
-    })
 }
 
 #[cfg(test)]

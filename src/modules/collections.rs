@@ -6,6 +6,9 @@
 //! the market).
 //!
 //! Existing collections are never altered to fit. One that has a definition's name and not its fields is a clash.
+//!
+//! Beside definitions stand amendments, `{"amends": "comments", "rule": "deleteRule", "from": .., "to": ..}`: a rule of
+//! another module's collection that changes when the two modules come together, unless somebody has changed it already.
 
 use std::sync::Arc;
 
@@ -26,6 +29,7 @@ const SIGNED_IN: &str = "@request.auth.id != \"\"";
 pub(super) struct Wanted {
     pub(super) module: &'static str,
     definitions: Vec<Definition>,
+    amendments: Vec<Amendment>,
 }
 
 /// Why a module cannot run.
@@ -42,6 +46,30 @@ struct Definition {
     fields: Vec<Map<String, Json>>,
 }
 
+/// A rule of a collection that changes when the collection and the module's own come together.
+#[derive(Clone, serde::Deserialize)]
+struct Amendment {
+    #[serde(rename = "amends")]
+    collection: String,
+    rule: AmendedRule,
+    from: String,
+    to: String,
+}
+
+#[derive(Clone, Copy, serde::Deserialize)]
+#[serde(rename_all = "camelCase")]
+enum AmendedRule {
+    DeleteRule,
+}
+
+impl AmendedRule {
+    fn of(self, collection: &mut Collection) -> &mut Option<String> {
+        match self {
+            Self::DeleteRule => &mut collection.delete_rule,
+        }
+    }
+}
+
 impl Wanted {
     /// Reads a JSON array of definitions.
     ///
@@ -50,6 +78,14 @@ impl Wanted {
     pub(super) fn parse(module: &'static str, text: &str) -> Result<Self, Error> {
         let bodies: Vec<Map<String, Json>> =
             serde_json::from_str(text).map_err(|error| Error::internal("a definition", error))?;
+        let (amendments, bodies): (Vec<_>, Vec<_>) = bodies
+            .into_iter()
+            .partition(|body| body.contains_key("amends"));
+        let amendments = amendments.into_iter().map(|body| {
+            serde_json::from_value(Json::Object(body))
+                .map_err(|error| Error::internal("an amendment", error))
+        });
+        let amendments = amendments.collect::<Result<_, _>>()?;
         let definitions = bodies.into_iter().map(|mut body| {
             let fields = match body.remove("fields") {
                 Some(Json::Array(fields)) => fields,
@@ -68,6 +104,7 @@ impl Wanted {
         Ok(Self {
             module,
             definitions: definitions.collect(),
+            amendments,
         })
     }
 
@@ -176,18 +213,22 @@ pub(super) async fn ensure(engine: &Engine, wanted: Vec<Wanted>) -> Result<Vec<C
             None => made.extend(module.definitions.iter().map(|found| found.name.as_str())),
         }
     }
-    let running: Vec<Definition> = wanted
-        .iter()
-        .filter(|module| !clashes.iter().any(|clash| clash.module == module.module))
-        .flat_map(|module| module.definitions.clone())
-        .collect();
+    let (mut running, mut amendments) = (Vec::new(), Vec::new());
+    for module in wanted {
+        if !clashes.iter().any(|clash| clash.module == module.module) {
+            running.extend(module.definitions);
+            amendments.extend(module.amendments);
+        }
+    }
     if is_complete(&running, &schema) {
         return Ok(clashes);
     }
     let maker = engine.clone();
     engine
         .store()
-        .write_exclusive(move |tx| Box::pin(async move { make(&maker, tx, &running).await }))
+        .write_exclusive(move |tx| {
+            Box::pin(async move { make(&maker, tx, &running, &amendments).await })
+        })
         .await?;
     Ok(clashes)
 }
@@ -200,7 +241,12 @@ fn is_complete(definitions: &[Definition], schema: &Schema) -> bool {
     })
 }
 
-async fn make(engine: &Engine, tx: &mut Tx, definitions: &[Definition]) -> Result<(), Error> {
+async fn make(
+    engine: &Engine,
+    tx: &mut Tx,
+    definitions: &[Definition],
+    amendments: &[Amendment],
+) -> Result<(), Error> {
     let mut is_new = false;
     for definition in definitions {
         if tx.schema().find(&definition.name).is_none() {
@@ -240,10 +286,33 @@ async fn make(engine: &Engine, tx: &mut Tx, definitions: &[Definition]) -> Resul
             .await
             .map_err(|error| refused(&definition.name, error))?;
     }
-    if !is_new || migrations::was_made_by_pocketbase(tx).await? {
+    if !is_new {
+        return Ok(());
+    }
+    for amendment in amendments {
+        amend(engine, tx, amendment).await?;
+    }
+    if migrations::was_made_by_pocketbase(tx).await? {
         return Ok(());
     }
     open_users(engine, tx).await
+}
+
+async fn amend(engine: &Engine, tx: &mut Tx, amendment: &Amendment) -> Result<(), Error> {
+    let Some(found) = tx.schema().find(&amendment.collection).cloned() else {
+        return Ok(());
+    };
+    let mut draft = Collection::clone(&found);
+    let rule = amendment.rule.of(&mut draft);
+    if rule.as_ref() != Some(&amendment.from) {
+        return Ok(());
+    }
+    *rule = Some(amendment.to.clone());
+    engine
+        .save_collection_in(tx, draft, Some(found), true)
+        .await
+        .map_err(|error| refused(&amendment.collection, error))?;
+    Ok(())
 }
 
 /// Lets people who are signed in see each other, as lists with `expand=user` need it, where `users` has still the rules of

@@ -13,6 +13,7 @@
 //! | `page` | paged answers |
 
 mod collections;
+pub mod follows;
 mod input;
 pub mod market;
 mod page;
@@ -89,6 +90,13 @@ const ALL: &[Registration] = &[
         collections: include_str!("../../migrations/modules/market.json"),
         description: market::description,
         start: market::start,
+    },
+    Registration {
+        name: "follows",
+        needs: &[],
+        collections: include_str!("../../migrations/modules/follows.json"),
+        description: follows::description,
+        start: follows::start,
     },
 ];
 

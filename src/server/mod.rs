@@ -20,7 +20,6 @@ use tokio_util::sync::CancellationToken;
 use self::activity::RequestLog;
 use crate::api::openapi::Documents;
 use crate::api::realtime::{Clients, Dispatcher};
-use crate::base::clock::Clock;
 use crate::blob::{Storage, Thumbs};
 use crate::bus::{Bus, BusOptions, LogLimits, QueueLimits};
 use crate::config::Config;
@@ -126,7 +125,7 @@ pub async fn open(config: &Config) -> anyhow::Result<Engine> {
             ..BusOptions::default()
         }),
         mails: config.dir.join("mails"),
-        clock: Clock::system(),
+        clock: config.clock.clone(),
         encryption_key: config.encryption_key.clone(),
         rehash,
     })

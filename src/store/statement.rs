@@ -2,6 +2,9 @@
 //!
 //! The text is the script's own word; values go in through `{:name}` placeholders only. Names in `{{...}}` (tables) and
 //! `[[...]]` (columns) are quoted.
+//!
+//! A script shares the writer's transaction with other jobs and its connection with all of them, so statements that
+//! control transactions, connections or files are refused.
 
 use std::sync::Arc;
 
@@ -13,11 +16,42 @@ use super::conn::Conn;
 use super::dialect::Dialect;
 use super::error::Error;
 use super::rows;
+use super::scan::{self, Token, Tokens};
 use super::sql::Sql;
 use crate::base::json;
 use crate::model::{Collection, Record, Value};
 
 const DIALECT: Dialect = Dialect::Sqlite;
+
+/// What would reach beyond the statement's own transaction.
+const REFUSED: [&str; 9] = [
+    "ATTACH",
+    "BEGIN",
+    "COMMIT",
+    "DETACH",
+    "END",
+    "RELEASE",
+    "ROLLBACK",
+    "SAVEPOINT",
+    "VACUUM",
+];
+/// The settings that statements may look at; none of these changes anything, with an argument or without.
+const PRAGMAS: [&str; 12] = [
+    "COLLATION_LIST",
+    "COMPILE_OPTIONS",
+    "DATABASE_LIST",
+    "FOREIGN_KEY_CHECK",
+    "FOREIGN_KEY_LIST",
+    "FUNCTION_LIST",
+    "INDEX_INFO",
+    "INDEX_LIST",
+    "INDEX_XINFO",
+    "TABLE_INFO",
+    "TABLE_LIST",
+    "TABLE_XINFO",
+];
+/// How statements begin that only read, unless a common table expression belongs to one that writes.
+const READS: [&str; 4] = ["EXPLAIN", "SELECT", "VALUES", "WITH"];
 
 /// A statement with the values of its placeholders.
 #[derive(Clone, Debug, Default)]
@@ -104,12 +138,62 @@ impl Statement {
             rest = from.get(taken..).unwrap_or_default();
         }
         out.push_str(rest);
+        for one in parts(&out)? {
+            check(one)?;
+        }
         Ok(Sql {
             text: Arc::from(out),
             args,
             cached: false,
         })
     }
+}
+
+/// The statements of a text.
+fn parts(text: &str) -> Result<Vec<&str>, Error> {
+    scan::split(text, ';')
+        .map_err(|_| Error::Statement("a quote, comment or parenthesis is not closed".to_owned()))
+}
+
+/// The words that a statement begins with, in capitals.
+fn words(statement: &str) -> impl Iterator<Item = String> {
+    let tokens = Tokens::new(statement).map_while(Result::ok);
+    let tokens = tokens.filter(|(_, token)| !matches!(token, Token::Blank(_) | Token::Symbol('(')));
+    tokens.map(|(_, token)| match token {
+        Token::Word(word) => word.to_ascii_uppercase(),
+        _ => String::new(),
+    })
+}
+
+/// Refuses what no statement of a script may do.
+fn check(statement: &str) -> Result<(), Error> {
+    let mut words = words(statement);
+    let first = words.next().unwrap_or_default();
+    let refused = match first.as_str() {
+        "PRAGMA" => {
+            let name = words.next().unwrap_or_default();
+            !PRAGMAS.contains(&name.as_str())
+        }
+        first => REFUSED.contains(&first),
+    };
+    if refused {
+        let reason = "transactions, files and settings are not for statements";
+        return Err(Error::Statement(reason.to_owned()));
+    }
+    Ok(())
+}
+
+/// Refuses all but one statement that looks like reading.
+fn check_reads(text: &str) -> Result<(), Error> {
+    let mut parts = parts(text)?.into_iter();
+    let mut parts = parts.by_ref().filter_map(|part| words(part).next());
+    let reason = match (parts.next(), parts.next()) {
+        (None, _) => "empty query",
+        (Some(_), Some(_)) => "only one statement can be run at a time",
+        (Some(first), None) if READS.contains(&first.as_str()) => return Ok(()),
+        (Some(_), None) => "only statements that read can be run here",
+    };
+    Err(Error::Statement(reason.to_owned()))
 }
 
 enum Piece<'a> {
@@ -188,10 +272,27 @@ fn push_value(out: &mut String, args: &mut Vec<Value>, value: &Json) {
 /// # Errors
 /// [`Error::Statement`] in the database's words.
 pub async fn query(conn: &mut Conn, statement: &Statement) -> Result<Rows, Error> {
-    let found = conn
-        .fetch_all(&statement.sql()?)
-        .await
-        .map_err(Error::into_statement)?;
+    rows_of(conn, &statement.sql()?).await
+}
+
+/// Runs one statement that reads, and nothing else, wherever it runs; gives its rows.
+///
+/// # Errors
+/// [`Error::Statement`] in the database's words, also for a statement that writes.
+pub async fn read(conn: &mut Conn, statement: &Statement) -> Result<Rows, Error> {
+    let sql = statement.sql()?;
+    check_reads(&sql.text)?;
+    if !conn.is_writer() {
+        return rows_of(conn, &sql).await;
+    }
+    conn.run("PRAGMA query_only = 1").await?;
+    let rows = rows_of(conn, &sql).await;
+    conn.run("PRAGMA query_only = 0").await?;
+    rows
+}
+
+async fn rows_of(conn: &mut Conn, sql: &Sql) -> Result<Rows, Error> {
+    let found = conn.fetch_all(sql).await.map_err(Error::into_statement)?;
     let columns = found.first().map_or_else(Vec::new, |row| {
         let columns = row.columns().iter();
         columns.map(|column| column.name().to_owned()).collect()
@@ -298,6 +399,33 @@ mod tests {
         );
         assert_eq!(sql.args, [Value::Text("' OR 1".to_owned())]);
         assert!(statement("{:none}", json!({})).sql().is_err());
+    }
+
+    #[test]
+    fn no_statement_reaches_beyond_its_transaction() {
+        for (text, allowed, reads) in [
+            ("SELECT 1;", true, true),
+            (" ((select 1))", true, true),
+            ("WITH a AS (SELECT ';') SELECT * FROM a -- ; b", true, true),
+            ("-- a; b\nDELETE FROM x", true, false),
+            ("CREATE TABLE a (b); CREATE TABLE c (d)", true, false),
+            ("SELECT 1; SELECT 2", true, false),
+            ("PRAGMA table_info(x)", true, false),
+            ("pragma `query_only` = 0", false, false),
+            ("PRAGMA query_only(1)", false, false),
+            ("PRAGMA main.journal_mode", false, false),
+            ("commit", false, false),
+            ("SELECT 1; /* x */ ROLLBACK TO job", false, false),
+            ("ATTACH 'x' AS y", false, false),
+            ("VACUUM INTO '/x'", false, false),
+            ("SELECT '", false, false),
+            ("", true, false),
+        ] {
+            let sql = statement(text, json!({})).sql();
+            assert_eq!(sql.is_ok(), allowed, "{text}: {sql:?}");
+            let checked = sql.and_then(|sql| check_reads(&sql.text));
+            assert_eq!(checked.is_ok(), reads, "{text}: {checked:?}");
+        }
     }
 
     #[test]

@@ -274,7 +274,7 @@ impl Engine {
 #[cfg(test)]
 #[allow(clippy::unwrap_used)]
 mod tests {
-    use serde_json::{Value as Json, json};
+    use serde_json::json;
 
     use super::*;
     use crate::base::clock::Clock;
@@ -282,7 +282,6 @@ mod tests {
     use crate::bus::{Bus, BusOptions};
     use crate::engine::EngineOptions;
     use crate::filter::Param;
-    use crate::store::raw::Statement;
     use crate::store::{Store, StoreOptions};
 
     async fn engine(dir: &tempfile::TempDir) -> (Engine, Arc<Collection>) {
@@ -346,70 +345,6 @@ mod tests {
         assert!(matches!(unknown.await, Err(Error::BadRequest(_))));
         let found = engine.find_first_by_data(&mut link, &posts, "n", &Value::Number(3.0));
         assert_eq!(found.await.unwrap().unwrap().text("title"), "c");
-    }
-
-    #[tokio::test]
-    async fn a_transaction_sees_what_it_wrote_and_a_raw_query_cannot_write() {
-        let dir = tempfile::tempdir().unwrap();
-        let (engine, posts) = engine(&dir).await;
-        let inside = engine.clone();
-        let undone: Result<(), Error> = engine
-            .store()
-            .write(move |tx| {
-                Box::pin(async move {
-                    let text = "UPDATE [[posts]] SET n = n + {:by} WHERE n < {:limit}";
-                    let values = json!({"by": 10, "limit": 3});
-                    let update = Statement::named(text, values.as_object().unwrap())?;
-                    assert_eq!(inside.execute_sql(tx, &update).await?, 2);
-                    let select = Statement::positional(
-                        "SELECT sum(n) AS total, max(title) AS last FROM posts WHERE n > ?",
-                        &[json!(10)],
-                    )?;
-                    let rows = inside.query_sql(&mut Link::Tx(tx), &select).await?;
-                    let expected = json!({"total": 23, "last": "b' || 1=1"});
-                    assert_eq!(Json::Object(rows[0].clone()), expected);
-                    let sneaky = Statement::positional("DELETE FROM posts RETURNING id", &[])?;
-                    let refused = inside.query_sql(&mut Link::Tx(tx), &sneaky).await;
-                    assert!(matches!(refused, Err(Error::BadRequest(_))), "{refused:?}");
-                    let mut link = Link::Tx(tx);
-                    let count = inside.count_records(&mut link, &posts, "n > 10", Params::new());
-                    assert_eq!(count.await?, 2);
-                    // Writing goes on after a reading statement.
-                    let delete = Statement::positional("DELETE FROM posts", &[])?;
-                    assert_eq!(inside.execute_sql(tx, &delete).await?, 3);
-                    Err(Error::bad_request("enough"))
-                })
-            })
-            .await;
-        assert_eq!(undone.unwrap_err().to_string(), "enough");
-        let select = Statement::positional("SELECT count(*) AS n FROM posts", &[]).unwrap();
-        let rows = engine.query_sql(&mut Link::Pool(&engine), &select).await;
-        assert_eq!(rows.unwrap()[0]["n"], json!(3));
-    }
-
-    #[tokio::test]
-    async fn tables_that_a_statement_changes_are_seen_by_everybody() {
-        let dir = tempfile::tempdir().unwrap();
-        let (engine, _) = engine(&dir).await;
-        let select = Statement::positional("SELECT * FROM extra", &[]).unwrap();
-        for statement in [
-            "CREATE TABLE extra (a)",
-            "INSERT INTO extra VALUES (1)",
-            "ALTER TABLE extra ADD COLUMN b DEFAULT 2",
-        ] {
-            let inside = engine.clone();
-            let statement = Statement::positional(statement, &[]).unwrap();
-            let run: Result<u64, Error> = engine
-                .store()
-                .write(move |tx| Box::pin(async move { inside.execute_sql(tx, &statement).await }))
-                .await;
-            run.unwrap();
-            let mut link = Link::Pool(&engine);
-            engine.query_sql(&mut link, &select).await.unwrap();
-        }
-        let mut link = Link::Pool(&engine);
-        let rows = engine.query_sql(&mut link, &select).await.unwrap();
-        assert_eq!(Json::Object(rows[0].clone()), json!({"a": 1, "b": 2}));
     }
 
     #[tokio::test]

@@ -14,6 +14,7 @@ use crate::hooks::operate::operate;
 use crate::hooks::session::App;
 use crate::model::{Collection, ExportView, Record};
 use crate::store::search::Condition;
+use crate::store::statement::{self, Rows, Statement};
 use crate::store::{Tx, records};
 
 pub(super) const NATIVES: Natives = &[
@@ -25,7 +26,7 @@ pub(super) const NATIVES: Natives = &[
     ("delete", 2, delete),
     ("count", 3, count),
     ("failure", 1, failure),
-    ("rows", 1, rows),
+    ("query", 2, query),
 ];
 
 /// The most records of one list.
@@ -272,24 +273,26 @@ fn failure(_: &JsValue, args: &[JsValue], context: &mut Context) -> JsResult<JsV
     to_script(&json!({"error": message}), context)
 }
 
-/// `rows({columns, rows})`: a list of objects.
-fn rows(_: &JsValue, args: &[JsValue], context: &mut Context) -> JsResult<JsValue> {
-    let found = members(args, 0, context)?;
-    let list = |name: &str| {
-        let list = found.get(name).and_then(Json::as_array);
-        list.map_or(&[][..], Vec::as_slice)
-    };
-    let names: Vec<&str> = list("columns").iter().filter_map(Json::as_str).collect();
-    let objects: Vec<Json> = list("rows")
-        .iter()
-        .map(|row| {
-            let values = row.as_array().map_or(&[][..], Vec::as_slice);
-            let members = names.iter().zip(values);
-            let members = members.map(|(name, value)| ((*name).to_owned(), value.clone()));
-            Json::Object(members.collect())
+/// `query(text, params)`: the rows of one statement that only reads, as objects. It sees what the transaction has written.
+fn query(_: &JsValue, args: &[JsValue], context: &mut Context) -> JsResult<JsValue> {
+    or_error(context, |context| {
+        let statement = Statement {
+            text: text(args.get_or_undefined(0), context)?,
+            params: members(args, 1, context)?,
+        };
+        caught(context, move |app| {
+            Box::pin(async move {
+                let mut link = link(app);
+                let mut conn = link.conn().await?;
+                let Rows { columns, rows } = statement::read(&mut conn, &statement).await?;
+                let objects = rows.into_iter().map(|row| {
+                    let members = columns.iter().cloned().zip(row);
+                    Json::Object(members.collect())
+                });
+                Ok(Json::Array(objects.collect()))
+            })
         })
-        .collect();
-    to_script(&Json::Array(objects), context)
+    })
 }
 
 fn find_collection(tx: &Tx, name: &str) -> Result<Arc<Collection>, Error> {

@@ -7,7 +7,7 @@ use serde_json::{Value as Json, json};
 use super::Natives;
 use super::app::target;
 use super::registration::text;
-use crate::engine::Error;
+use crate::engine::{Engine, Error};
 use crate::hooks::operate::{operate, operate_auxiliary};
 use crate::hooks::record::RecordObject;
 use crate::hooks::session::App;
@@ -42,10 +42,10 @@ fn query(_: &JsValue, args: &[JsValue], context: &mut Context) -> JsResult<JsVal
                 return Ok(statement::query(&mut conn, &statement).await?);
             }
             let kind = statement.kind();
-            app.write(kind == StatementKind::Define, move |_, tx| {
+            app.write(kind == StatementKind::Define, move |engine, tx| {
                 Box::pin(async move {
                     let rows = statement::query(tx, &statement).await?;
-                    note(tx, kind);
+                    note(&engine, tx, kind).await?;
                     Ok(rows)
                 })
             })
@@ -70,10 +70,10 @@ fn execute(_: &JsValue, args: &[JsValue], context: &mut Context) -> JsResult<JsV
     let done: Done = operate(context, move |app| {
         Box::pin(async move {
             let kind = statement.kind();
-            app.write(kind == StatementKind::Define, move |_, tx| {
+            app.write(kind == StatementKind::Define, move |engine, tx| {
                 Box::pin(async move {
                     let done = statement::execute(tx, &statement).await?;
-                    note(tx, kind);
+                    note(&engine, tx, kind).await?;
                     Ok(done)
                 })
             })
@@ -83,12 +83,15 @@ fn execute(_: &JsValue, args: &[JsValue], context: &mut Context) -> JsResult<JsV
     JsValue::from_json(&json!([done.rows_affected, done.last_insert_id]), context)
 }
 
-/// Everybody has to take notice of changed tables.
-fn note(tx: &mut Tx, kind: StatementKind) {
+/// Everybody has to take notice of changed tables, and who was signed in may be so no more.
+async fn note(engine: &Engine, tx: &mut Tx, kind: StatementKind) -> Result<(), Error> {
     if kind == StatementKind::Define {
         let schema = tx.schema().clone();
         tx.set_schema(schema);
+        tx.tables_touched().await?;
     }
+    engine.accounts_touched(tx);
+    Ok(())
 }
 
 async fn change_logs(app: App<'_>, statement: Statement) -> Result<Done, Error> {

@@ -5,6 +5,7 @@ use boa_engine::{Context, JsArgs, JsNativeError, JsResult, JsValue, js_string};
 
 use super::Natives;
 use crate::engine::crons::Schedule;
+use crate::hooks::allowance::Allowance;
 use crate::hooks::names;
 use crate::hooks::router::{Action, Middleware, Route};
 use crate::hooks::world::{Registration, World, world};
@@ -39,7 +40,7 @@ pub(super) fn list(value: &JsValue, context: &mut Context) -> JsResult<Vec<JsVal
         return Ok(Vec::new());
     };
     let array = JsArray::from_object(object)?;
-    let length = array.length(context)?;
+    let length = Allowance::default().length(array.length(context)?)?;
     (0..length).map(|index| array.get(index, context)).collect()
 }
 

@@ -9,6 +9,7 @@ use super::Natives;
 use super::os::check_allowed;
 use super::registration::{list, text};
 use super::request::pairs_of;
+use crate::hooks::allowance::Allowance;
 use crate::hooks::encode;
 use crate::hooks::world::world;
 use crate::template::{Error, Host, Template, Value};
@@ -49,6 +50,7 @@ fn render(_: &JsValue, args: &[JsValue], context: &mut Context) -> JsResult<JsVa
     let template = Template::parse(pairs).map_err(failed)?;
     let mut lender = Lender {
         values: Vec::new(),
+        left: Allowance::default(),
         functions: args.get_or_undefined(2).as_object(),
         context,
     };
@@ -60,6 +62,7 @@ fn render(_: &JsValue, args: &[JsValue], context: &mut Context) -> JsResult<JsVa
 /// Lends a template the script's functions and objects.
 struct Lender<'a> {
     values: Vec<JsValue>,
+    left: Allowance,
     functions: Option<JsObject>,
     context: &'a mut Context,
 }
@@ -74,6 +77,7 @@ impl Lender<'_> {
         if depth > DEPTH_MAX {
             return Err(Error::new("the data nests too deeply"));
         }
+        self.left.value().map_err(|error| told(&error))?;
         let Some(object) = value.as_object() else {
             let json = encode::to_json(value, self.context).map_err(|error| told(&error))?;
             return Ok(json.into());

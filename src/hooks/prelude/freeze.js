@@ -19,7 +19,10 @@
     }
     // What literals and built-in functions of this scope inherit from.
     for (const value of [[], {}, () => 0, function* () {}, async () => 0, /x/, new Map(), new Set(), new Date(),
-        new Error(), Promise.resolve(), 0, "", true, Symbol(), new Uint8Array()]) {
+        new Error(), Promise.resolve(), 0, "", true, Symbol(), 0n, new Uint8Array(), new ArrayBuffer(0), new DataView(new ArrayBuffer(0)),
+        new WeakMap(), new WeakSet(), async function* () {}, (function* () {})(), (async function* () {})(), (function () { return arguments; })(),
+        [].values(), new Map().values(), new Set().values(), ""[Symbol.iterator](), "".matchAll(/x/g), new Uint8Array().values(),
+        new URLSearchParams().entries(), new URL("http://a"), new TextEncoder(), new TextDecoder()]) {
         add(Object.getPrototypeOf(Object(value)));
     }
     while (ahead.length > 0) {

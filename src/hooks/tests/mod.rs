@@ -1,6 +1,7 @@
 //! Support for tests of what scripts can do: script text runs against an engine over a directory of its own.
 
 mod data;
+mod losses;
 
 use std::path::Path;
 use std::rc::Rc;

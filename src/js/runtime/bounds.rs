@@ -150,11 +150,11 @@ fn replace(
     put(object, name, &original, function, context)
 }
 
-fn method(object: &JsObject, name: &str) -> Option<JsObject> {
+pub(super) fn method(object: &JsObject, name: &str) -> Option<JsObject> {
     value::own_data(object, &JsString::from(name).into())?.as_object()
 }
 
-fn put(
+pub(super) fn put(
     object: &JsObject,
     name: &str,
     original: &JsObject,

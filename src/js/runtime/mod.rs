@@ -6,6 +6,7 @@ mod bounds;
 pub(super) mod console;
 mod crypto;
 mod date;
+mod generators;
 mod hooks;
 mod url;
 
@@ -27,6 +28,7 @@ pub fn install(context: &mut Context) -> JsResult<()> {
     crypto::install(context)?;
     date::install(context)?;
     bounds::install(context)?;
+    generators::install(context)?;
     Ok(())
 }
 

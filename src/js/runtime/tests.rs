@@ -7,6 +7,7 @@ use boa_engine::object::builtins::JsPromise;
 use boa_engine::{JsValue, Source};
 
 use super::*;
+use crate::base::meter::Meter;
 use crate::js::error::ScriptError;
 
 /// Collects the reasons of unhandled rejections.
@@ -401,22 +402,19 @@ fn contexts_give_their_memory_back() {
             "class A {}; [new A(), new URL('http://a').searchParams]",
         );
     };
-    let resident = || {
+    let bytes = || {
         boa_gc::force_collect();
-        let statm = std::fs::read_to_string("/proc/self/statm").unwrap();
-        let pages = statm.split(' ').nth(1).unwrap().parse::<i64>().unwrap();
-        pages * 4 / 1024
+        Meter::of_this_thread().bytes()
     };
     // A thread of its own: the collector's heap is the thread's.
     let grown = std::thread::spawn(move || {
         (0..200).for_each(|_| run());
-        let before = resident();
+        let before = bytes();
         (0..2_000).for_each(|_| run());
-        resident() - before
+        bytes() - before
     });
     let grown = grown.join().unwrap();
-    // Other tests of this process grow meanwhile; kept contexts would be 1,000 MB.
-    assert!(grown < 200, "{grown} MB");
+    assert!(grown < 1 << 20, "2,000 contexts keep {grown} bytes");
 }
 
 #[test]

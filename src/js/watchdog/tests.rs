@@ -80,7 +80,7 @@ fn neither_the_host_nor_a_nested_call_uses_up_the_time_of_a_call() {
 }
 
 #[test]
-fn a_script_that_makes_the_process_grow_is_stopped() {
+fn a_script_that_takes_too_much_memory_is_stopped() {
     let watchdog = Watchdog::start(64 << 20, |_| {}).unwrap();
     let mut context = Context::default();
     let source = "let all = []; for (;;) all.push(new Uint8Array(1024 * 1024).fill(1))";
@@ -91,6 +91,46 @@ fn a_script_that_makes_the_process_grow_is_stopped() {
         });
     assert_eq!(ran.fired, Some(Fired::MemoryLimit));
     assert!(ran.value.is_err());
+}
+
+#[test]
+fn a_script_is_not_blamed_for_memory_taken_elsewhere() {
+    let watchdog = Watchdog::start(64 << 20, |_| {}).unwrap();
+    let watch = watchdog.watch(1);
+    let (mut outer, mut inner) = (Context::default(), Context::default());
+    let ran = thread::scope(|scope| {
+        let (go_on, wait) = mpsc::channel::<()>();
+        let upload = scope.spawn(move || {
+            let body = vec![1_u8; 512 << 20];
+            let _ = wait.recv();
+            body.len()
+        });
+        let ran = watch.run(&mut outer, 3 * BUDGET, |context| {
+            eval(context, "while (true) {}")
+        });
+        drop(go_on);
+        assert_eq!(upload.join().unwrap(), 512 << 20);
+        ran
+    });
+    assert_eq!(ran.fired, Some(Fired::TimeLimit));
+    // Nor for what a call on top of it keeps.
+    let keeps =
+        "globalThis.kept = []; for (let i = 0; i < 48; i++) kept.push(new Uint8Array(1024 * 1024))";
+    let ran = watch.run(&mut outer, Duration::from_secs(20), |outer| {
+        for _ in 0..3 {
+            let nested = watch.run(&mut inner, Duration::from_secs(20), |inner| {
+                let keeps = keeps
+                    .replace("kept", "more")
+                    .replace("more = []", "more ??= []");
+                eval(inner, &keeps)
+            });
+            assert_eq!(nested.fired, None);
+        }
+        let result = eval(outer, keeps);
+        thread::sleep(10 * TICK);
+        result
+    });
+    assert_eq!(ran.fired, None);
 }
 
 #[test]

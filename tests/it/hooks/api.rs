@@ -353,3 +353,40 @@ async fn what_scripts_share_cannot_be_changed_for_others() {
     )
     .await;
 }
+
+/// What scripts share cannot be changed by one of them, its iterators included.
+#[tokio::test]
+async fn a_script_cannot_change_what_others_use() {
+    let app = TestApp::new().start().await;
+    open_collection(&app, "things").await;
+    let code = r#"
+        const open = [];
+        const look = (name, value) => {
+            for (let object = value; object; object = Object.getPrototypeOf(object)) {
+                if (object !== value && !Object.isFrozen(object)) open.push(name + " " + Object.prototype.toString.call(object));
+            }
+        };
+        const form = new FormData();
+        form.append("a", "b");
+        look("form", form);
+        look("entries", form.entries());
+        look("iterator", form.entries()[Symbol.iterator]());
+        look("collection", $app.findCollectionByNameOrId("things"));
+        look("records", $app.findRecordsByFilter("things", "1=1")[Symbol.iterator]());
+        for (const name of ["$app", "db", "http", "utils", "storage", "Record", "$security", "$os", "fetch"]) {
+            const value = globalThis[name];
+            if (value && !Object.isFrozen(value)) open.push(name);
+            look(name, value);
+        }
+        let thrown = "";
+        try {
+            "use strict";
+            const next = Object.getPrototypeOf(form.entries()[Symbol.iterator]());
+            next.next = () => { throw new Error("broken by another script") };
+        } catch (error) { thrown = String(error) }
+        return open;
+    "#;
+    gives(&app, code, json!([])).await;
+    let code = "return $app.findRecordsByFilter('things', '1=1').length";
+    gives(&app, code, json!(0)).await;
+}

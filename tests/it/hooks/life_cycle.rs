@@ -1,12 +1,11 @@
 //! Scripts that come, change and go while the server runs.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
 
-use super::{call, open_collection, script, until};
+use super::{call, execute, open_collection, script, until};
 use crate::support::TestApp;
 
 /// A script whose version can be read and which counts what it handles.
@@ -231,6 +230,73 @@ async fn a_change_of_a_module_reaches_all_that_require_it() {
     assert_eq!(script(&app, "a").await["last_error"], Value::Null);
 }
 
+/// A module's entry in the status.
+async fn module(app: &TestApp, id: &str) -> Value {
+    let status = app.superuser().get("/api/scripts/status").await.expect(200);
+    let modules = status["modules"].as_array().unwrap();
+    let found = modules.iter().find(|module| module["id"] == id);
+    found.cloned().unwrap_or_default()
+}
+
+#[tokio::test]
+async fn the_status_shows_modules_and_why_they_do_not_load() {
+    let app = TestApp::new()
+        .module("good.js", "let n = 0; exports.inc = () => ++n; pubsub.subscribe('x', () => { throw new Error('later') });")
+        .module("broken.js", "exports.a = 1;\nexports.b = = 2;")
+        .module("thrown.js", "\n\n  throw new TypeError('not today');")
+        .module("unasked.js", "exports.n = 1 1")
+        .hook("a.js", r#"
+            const good = require("good");
+            function broken() { require("broken") }
+            function thrown() { require("thrown") }
+        "#)
+        .start()
+        .await;
+    let good = module(&app, "good").await;
+    assert_eq!(
+        (
+            &good["is_running"],
+            &good["subscriptions"],
+            &good["last_error"]
+        ),
+        (&json!(true), &json!(1), &Value::Null),
+        "{good}"
+    );
+    assert_eq!(module(&app, "unasked").await, Value::Null);
+    for (name, place) in [("broken", "broken.js:2:"), ("thrown", "thrown.js:3:")] {
+        call(&app, "a", name).await.expect(400);
+        let failed = module(&app, name).await;
+        let error = failed["last_error"].as_str().unwrap_or("");
+        assert!(error.contains(place), "{failed}");
+        assert_eq!(failed["is_running"], false);
+        app.write(&format!("pb_modules/{name}.js"), "exports.n = 1");
+        until("the mended module", async || {
+            call(&app, "a", name).await.status == 200
+        })
+        .await;
+        let mended = module(&app, name).await;
+        assert_eq!(
+            (&mended["is_running"], &mended["last_error"]),
+            (&json!(true), &Value::Null)
+        );
+    }
+    // One that worked before runs on.
+    app.write("pb_modules/good.js", "exports.inc = (");
+    until("the error", async || {
+        module(&app, "good").await["last_error"].is_string()
+    })
+    .await;
+    assert_eq!(module(&app, "good").await["is_running"], true);
+    let guest = app.user("ann");
+    let status = guest.get("/api/scripts/status").await.expect(200);
+    for module in status["modules"].as_array().unwrap() {
+        assert_eq!(
+            (&module["path"], &module["last_error"]),
+            (&Value::Null, &Value::Null)
+        );
+    }
+}
+
 #[tokio::test]
 async fn modules_in_a_circle_see_what_is_exported_so_far() {
     let app = TestApp::new()
@@ -280,74 +346,95 @@ async fn positions_of_errors_are_those_of_the_file() {
     }
 }
 
+/// The load of the next test, in requests per second, and for how long.
+const RATE: u64 = 200;
+const LOAD: Duration = Duration::from_secs(6);
+
+/// Sends requests at their times whether those before were answered or not: creates and events in turn. Gives the numbers
+/// of the events once all are answered.
+async fn send_at_rate(app: Arc<TestApp>) -> Vec<u64> {
+    let (guest, superuser) = (Arc::new(app.guest()), Arc::new(app.superuser()));
+    let mut clock = tokio::time::interval(Duration::from_secs(1) / RATE as u32);
+    // A tick that comes late is made up for.
+    clock.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Burst);
+    let mut requests = tokio::task::JoinSet::new();
+    let began = Instant::now();
+    for n in 0..RATE * LOAD.as_secs() {
+        clock.tick().await;
+        let (guest, superuser) = (Arc::clone(&guest), Arc::clone(&superuser));
+        requests.spawn(async move {
+            if n % 2 == 0 {
+                let thing = guest.try_create("things", json!({"name": "x"})).await;
+                let thing = thing.expect(200);
+                assert_eq!(thing["name"], "x!", "handled once, by one version");
+                return None;
+            }
+            let tick = superuser.post("/api/events/ticks", json!({"n": n})).await;
+            assert!(tick.status < 300, "{tick:?}");
+            Some(n)
+        });
+    }
+    let took = began.elapsed();
+    assert!(took < 2 * LOAD, "{RATE} requests per second took {took:?}");
+    requests.join_all().await.into_iter().flatten().collect()
+}
+
+/// Files are edited, added, deleted, broken and mended while requests come at a fixed rate.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn reloads_under_load_lose_and_double_nothing() {
-    let app = Arc::new(TestApp::new().hook("a.js", &version(1)).start().await);
+    let text = |number| {
+        let counts = "storage.set('loads', (storage.get('loads') || 0) + 1);";
+        format!(
+            "const shared = require('shared'); {counts} {}",
+            version(number)
+        )
+    };
+    let app = TestApp::new()
+        .module("shared.js", "exports.n = 1")
+        .hook("a.js", &text(1))
+        .start()
+        .await;
+    let app = Arc::new(app);
     open_collection(&app, "things").await;
-    let over = Arc::new(AtomicBool::new(false));
-    let clients = (0..4).map(|client| {
-        let (app, over) = (Arc::clone(&app), Arc::clone(&over));
-        tokio::spawn(async move {
-            let (guest, superuser) = (app.guest(), app.superuser());
-            let mut sent = 0;
-            while !over.load(Ordering::Relaxed) {
-                let thing = guest.create("things", json!({"name": "x"})).await;
-                assert_eq!(thing["name"], "x!", "handled once, by one version");
-                let n = format!("{client}-{sent}");
-                let tick = superuser.post("/api/events/ticks", json!({"n": n})).await;
-                assert!(tick.status < 300, "{tick:?}");
-                sent += 1;
-                tokio::time::sleep(Duration::from_millis(10)).await;
-            }
-            (client, sent)
-        })
-    });
-    let clients: Vec<_> = clients.collect();
-    let began = Instant::now();
+    let load = tokio::spawn(send_at_rate(Arc::clone(&app)));
     let mut number = 1;
-    while began.elapsed() < Duration::from_secs(6) {
+    while !load.is_finished() {
         number += 1;
-        app.write("pb_hooks/a.js", &version(number));
-        match number % 4 {
+        match number % 6 {
             0 => app.write("pb_hooks/b.js", "throw new Error('never runs')"),
             1 => app.write("pb_hooks/a.js", "function broken( {"),
             2 => app.write("pb_hooks/c.js", "pubsub.subscribe('others', () => {})"),
-            _ => app.remove("pb_hooks/c.js"),
+            3 => app.write("pb_modules/shared.js", &format!("exports.n = {number}")),
+            4 => app.remove("pb_hooks/c.js"),
+            _ => app.write("pb_hooks/a.js", &text(number)),
         }
         tokio::time::sleep(Duration::from_millis(150)).await;
     }
-    app.write("pb_hooks/a.js", &version(1000));
+    app.write("pb_hooks/a.js", &text(1000));
     version_is(&app, "a", 1000).await;
-    over.store(true, Ordering::Relaxed);
-    let mut total = 0;
-    let mut expected = Vec::new();
-    for client in clients {
-        let (client, sent) = client.await.unwrap();
-        total += sent;
-        expected.extend((0..sent).map(|n| format!("{client}-{n}")));
-    }
-    assert!(total > 50, "{total} requests are no load");
-    let code = json!({"code": "return storage.keys('tick-').map((key) => [key.slice(5), storage.get(key)])"});
+    let mut expected = load.await.unwrap();
+    let total = expected.len();
+    assert_eq!(total as u64, RATE * LOAD.as_secs() / 2);
     let heard = async || {
-        let answer = app
-            .superuser()
-            .post("/api/scripts/execute", code.clone())
-            .await;
-        answer.expect(200)["result"].as_array().unwrap().clone()
+        let code =
+            "return storage.keys('tick-').map((key) => [Number(key.slice(5)), storage.get(key)])";
+        execute(&app, code).await.as_array().unwrap().clone()
     };
     until("all events", async || heard().await.len() >= total).await;
-    let mut seen: Vec<String> = heard()
+    let mut seen: Vec<u64> = heard()
         .await
         .iter()
         .map(|pair| {
             assert_eq!(pair[1], 1, "heard once: {pair}");
-            pair[0].as_str().unwrap().to_owned()
+            pair[0].as_u64().unwrap()
         })
         .collect();
     seen.sort();
     expected.sort();
     assert_eq!(seen, expected);
     assert_eq!(app.guest().count("things").await, total as u64);
+    let loads = execute(&app, "return storage.get('loads')").await;
+    assert!(loads.as_u64() > Some(8), "{loads} loads are no test");
 }
 
 #[tokio::test]

@@ -112,6 +112,48 @@ async fn promises_without_end_are_stopped() {
     }
 }
 
+/// Where the script is stopped in what a promise has put off, its promise stays pending: the call must end all the same.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_call_that_is_stopped_after_an_await_ends_at_once() {
+    let app = app(r#"
+        async function awaited() { await null; for (;;) {} }
+        async function slept() { await new Promise((go) => setTimeout(go, 5)); for (;;) {} }
+        async function timer() { await new Promise(() => setTimeout(() => { for (;;) {} }, 5)) }
+        async function inner() { await (async () => { await null; for (;;) {} })() }
+        async function chain() { const go = () => Promise.resolve().then(go); await go() }
+        async function caught() { try { await null; for (;;) {} } catch { return 1 } finally { for (;;) {} } }
+        async function alone() { (async () => { await null; for (;;) {} })(); return 1 }
+        onRecordCreate(async (e) => { if (e.record.get("name") === "stop") { await null; for (;;) {} } e.next() }, "things");
+    "#)
+    .await;
+    for function in ["awaited", "slept", "timer", "inner", "chain", "caught"] {
+        let began = Instant::now();
+        let answer = call(&app, "bad", function).await;
+        let message = answer.expect(400)["message"].as_str().unwrap().to_owned();
+        assert!(message.contains("time limit"), "{function}: {message}");
+        assert!(began.elapsed() < 20 * LIMIT, "{function}");
+    }
+    let refused = app
+        .guest()
+        .try_create("things", json!({"name": "stop"}))
+        .await;
+    refused.expect(400);
+    assert_eq!(app.guest().count("things").await, 0);
+    works(&app).await;
+    // Nobody waits for this one; the error is noted nevertheless.
+    let errors = script(&app, "bad").await["errors"].as_i64().unwrap();
+    assert_eq!(call(&app, "bad", "alone").await.expect(200)["result"], 1);
+    until("the error", async || {
+        let bad = script(&app, "bad").await;
+        bad["errors"].as_i64() == Some(errors + 1)
+            && bad["last_error"]
+                .as_str()
+                .unwrap_or("")
+                .contains("time limit")
+    })
+    .await;
+}
+
 #[tokio::test]
 async fn a_handler_that_never_goes_on_writes_nothing() {
     let app = app("onRecordCreate((e) => { if (e.record.get('name') === 'stop') return; e.next() }, 'things')").await;
@@ -198,6 +240,94 @@ async fn a_script_that_hangs_while_it_is_loaded_is_left_out() {
         answer.status == 200 && answer.json()["result"] == 3
     })
     .await;
+}
+
+/// A value of a few objects may be a hundred million once it is written out, and a list may say that it is that long.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn values_that_are_too_large_do_not_reach_the_host() {
+    let app = app(r#"
+        const wide = () => { let a = [1]; for (let i = 0; i < 60; i++) a = [a, a]; return a };
+        const keys = () => { let a = {}; for (let i = 0; i < 60; i++) a = {a, b: a}; return a };
+        const long = () => new Array(4e9);
+        const huge = () => { const text = "x".repeat(8 << 20); return [text, text, text, text, text] };
+        const views = () => new Float64Array(4 << 20);
+        const makers = { wide, keys, long, huge, views };
+        const uses = {
+            given: (value) => value,
+            stored: (value) => storage.set("k", value),
+            published: (value) => pubsub.publish("t", value),
+            packed: (value) => utils.msgpackEncode(value),
+            created: (value) => db.create("things", {name: "a", count: value}),
+            record: (value) => new Record($app.findCollectionByNameOrId("things"), {name: value}),
+            set: (value) => new Record($app.findCollectionByNameOrId("things")).set("name", value),
+            error: (value) => { throw new BadRequestError("no", value) },
+            queried: (value) => db.query("SELECT ?", value),
+            posted: (value) => http.post("http://127.0.0.1:1/", value),
+        };
+        function large(maker, use) {
+            try {
+                const answer = uses[use](makers[maker]());
+                return answer && answer.error ? "refused" : "taken";
+            } catch (error) { return String(error) }
+        }
+        for (const maker of Object.keys(makers)) {
+            routerAdd("GET", "/large/" + maker, (e) => e.json(200, makers[maker]()));
+        }
+    "#)
+    .await;
+    let began = Instant::now();
+    for maker in ["wide", "keys", "long", "huge", "views"] {
+        for use_of in [
+            "given",
+            "stored",
+            "published",
+            "packed",
+            "created",
+            "record",
+            "set",
+            "error",
+            "queried",
+            "posted",
+        ] {
+            let body = json!({"script_id": "bad", "function": "large", "args": [maker, use_of]});
+            let answer = app.superuser().post("/api/scripts/function", body).await;
+            assert!(answer.status < 500, "{maker} {use_of}: {answer:?}");
+        }
+        let answer = app.guest().get(&format!("/large/{maker}")).await;
+        assert!(answer.status < 500, "{maker}: {answer:?}");
+        works(&app).await;
+    }
+    assert!(began.elapsed() < Duration::from_secs(120));
+    // No thread was lost over it.
+    let thing = app.guest().create("things", json!({"name": "a"})).await;
+    assert_eq!(thing["count"], 6, "the module has kept its state");
+}
+
+/// However often a script gets stuck, the others go on; in the end it is left out until its file changes.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_script_that_gets_stuck_again_and_again_is_given_up_until_it_changes() {
+    let app = app(r#"
+        function hang() { return /^(a+)+$/.test("a".repeat(60) + "b") }
+        routerAdd("GET", "/bad", (e) => e.string(200, "bad"));
+    "#)
+    .await;
+    for _ in 0..3 {
+        call(&app, "bad", "hang").await.expect(400);
+        works(&app).await;
+    }
+    let bad = script(&app, "bad").await;
+    assert_eq!(bad["is_running"], false, "{bad}");
+    let error = bad["last_error"].as_str().unwrap_or("");
+    assert!(error.contains("given up"), "{error}");
+    app.guest().get("/bad").await.expect(404);
+    call(&app, "bad", "hang").await.expect(400);
+    works(&app).await;
+    app.write("pb_hooks/bad.js", "function version() { return 2 }");
+    until("the mended version", async || {
+        call(&app, "bad", "version").await.status == 200
+    })
+    .await;
+    assert_eq!(script(&app, "bad").await["last_error"], json!(null));
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

@@ -5,8 +5,10 @@ mod examples;
 mod life_cycle;
 mod limits;
 mod migrations;
+mod outside;
 mod requests;
 mod routes;
+mod sql;
 mod writes;
 
 use std::time::Instant;

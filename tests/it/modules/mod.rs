@@ -1,5 +1,6 @@
 //! Application modules over the wire.
 
+mod follows;
 mod market;
 mod social;
 mod switches;

@@ -33,7 +33,8 @@ const STOP_TIMEOUT_MS = 10_000;
  */
 export function useServer(prepare, options = {}) {
   const server = { url: "", log: [], superuser: null, client, restart, run };
-  const env = { ...process.env, ...options.env };
+  // A plain server, unless a file is about modules.
+  const env = { ...process.env, ROTUNDA_MODULES: "none", ...options.env };
   let process_ = null;
   let root = "";
   let binary = "";
