@@ -93,9 +93,11 @@ pub(super) async fn buy_article(
         &purchase.article,
         fields.into_map(),
     )?;
+    let info = caller.info.clone();
     let answer = market
         .once(once, move |market, tx| {
             Box::pin(async move {
+                market.check_visible(tx, &purchase.article, &info).await?;
                 let vente = market.buy(tx, purchase).await?;
                 let amount = Json::from(amount_of(&vente)?);
                 Ok(Ok(
@@ -350,7 +352,7 @@ impl List {
         let query = Query::of(request);
         let paging = Paging::of(&query)?;
         // What is overdue by now is not shown as open.
-        market.expire().await?;
+        market.catch_up().await;
         let collection = engine.collection(self.collection)?;
         let params = ListParams {
             page: u64::from(paging.page),
@@ -391,7 +393,7 @@ pub(super) async fn view_wallet(
     let engine = market.engine();
     limits.check_path(engine, &caller, &request)?;
     let user = caller.require_auth()?.id().to_owned();
-    market.expire().await?;
+    market.catch_up().await;
     let wallet = market.wallet();
     let balance = wallet.balance(&mut Link::Pool(engine), &user).await?;
     let (balance, pending) = (Json::from(balance.balance), Json::from(balance.pending));

@@ -11,7 +11,7 @@ use super::{ARTICLES, Error, OPERATIONS, TOPIC, VENTES};
 use crate::base::{Cents, id};
 use crate::engine::crons::{Job, Work};
 use crate::engine::records::{RecordQuery, RecordSum};
-use crate::engine::{self, Engine, Link};
+use crate::engine::{self, Engine, Link, RequestInfo};
 use crate::filter::{Param, Params};
 use crate::live::{Live, Notification, Publication};
 use crate::model::{Record, Value};
@@ -210,9 +210,21 @@ impl Market {
         let found = self
             .overdue(&mut Link::Tx(tx), article, EXPIRED_BATCH)
             .await?;
-        let count = found.len();
+        let mut count = 0;
         for vente in found {
-            self.cancel_overdue(tx, vente).await?;
+            let market = self.clone();
+            let id = vente.id().to_owned();
+            // One that a script refuses to change does not hold up the others.
+            let part = tx.savepoint(move |tx| {
+                Box::pin(async move { market.cancel_overdue(tx, vente).await })
+            });
+            match part.await {
+                Ok(()) => count += 1,
+                Err(error) => {
+                    let error = engine::Error::from(error);
+                    tracing::warn!(vente.id = id, %error, "an overdue sale cannot be cancelled");
+                }
+            }
         }
         Ok(count)
     }
@@ -260,6 +272,41 @@ impl Market {
                 return Ok(());
             }
         }
+    }
+
+    /// Cancels what is overdue before something is shown; what cannot be cancelled is shown as it is.
+    pub(super) async fn catch_up(&self) {
+        if let Err(error) = self.expire().await {
+            tracing::warn!(%error, "overdue sales are not cancelled");
+        }
+    }
+
+    /// Refuses an article that the one who asks may not view.
+    ///
+    /// # Errors
+    /// [`Error::NoArticle`].
+    pub(super) async fn check_visible(
+        &self,
+        tx: &mut Tx,
+        article: &str,
+        request: &RequestInfo,
+    ) -> Result<(), Error> {
+        let schema = Arc::clone(tx.schema());
+        let articles = self.engine.collection(ARTICLES)?;
+        let rule = articles.view_rule.as_deref();
+        let visible = match self
+            .engine
+            .rule_condition(&schema, &articles, rule, request)
+        {
+            Err(engine::Error::Forbidden(_)) => return Err(Error::NoArticle),
+            outcome => outcome?,
+        };
+        if visible == Condition::Always
+            || records::matches(tx, &articles, article, &visible).await?
+        {
+            return Ok(());
+        }
+        Err(Error::NoArticle)
     }
 
     /// Cancels what is open of a user who is about to be deleted, as a buyer and as a seller, and takes the sold

@@ -90,6 +90,10 @@ impl Ventes {
         if id.is_empty() {
             return Err(Error::Required("article"));
         }
+        if let Some(request) = event.request.as_ref().filter(|info| !info.is_superuser()) {
+            let visible = self.market.check_visible(event.tx, &id, request);
+            visible.await?;
+        }
         let found = self.market.find(event.tx, ARTICLES, &id).await?;
         let mut article = found.ok_or(Error::NoArticle)?;
         let seller = article.text("user");

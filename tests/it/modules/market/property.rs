@@ -260,7 +260,7 @@ fn answered(answer: Answer, id: &str) -> (u16, Option<String>) {
 
 #[tokio::test]
 async fn random_operations_keep_the_books() {
-    for seed in [1, 2, 3] {
+    for seed in [1, 2] {
         let mut world = World::new(seed).await;
         for step in 1..=STEPS {
             match world.rng.random_range(0..20) {

@@ -402,6 +402,18 @@ async fn a_sale_knows_its_post_until_that_is_gone() {
         (&kept["fromPost"], &kept["status"]),
         (&json!(""), &json!("encours"))
     );
+    // What an operator hides cannot be bought.
+    let hidden = article(&ann, 10.0, 5).await;
+    let rule = json!({"viewRule": "prix < 5 || user = @request.auth.id"});
+    root.patch("/api/collections/articles", rule)
+        .await
+        .expect(200);
+    bob.post(&buy_path(&hidden), json!({})).await.expect(404);
+    bob.try_create("ventesArticle", json!({"article": hidden}))
+        .await
+        .expect(404);
+    ann.update("articles", &hidden, json!({"prix": 4.99})).await;
+    buy(&bob, &hidden, 1).await;
     // An article that was sold stays with its sales.
     ann.delete(&record("articles", &thing)).await.expect(400);
     check_books(&app, &[&ann, &bob], &BTreeMap::from([(thing, 5)])).await;
