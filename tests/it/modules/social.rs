@@ -287,7 +287,8 @@ async fn a_reply_belongs_to_the_post_of_its_parent() {
     assert_eq!(counts(&app, &one).await, (0, 3));
     // Replies go with the comment they answer.
     let parent = parent.as_str().unwrap();
-    ann.delete(&record("comments", parent)).await.expect(404);
+    let carl = app.user("carl");
+    carl.delete(&record("comments", parent)).await.expect(404);
     bob.delete(&record("comments", parent)).await.expect(204);
     assert_eq!(counts(&app, &one).await, (0, 0));
     assert_eq!(counts(&app, &other).await, (0, 0));
