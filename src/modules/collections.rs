@@ -7,8 +7,9 @@
 //!
 //! Existing collections are never altered to fit. One that has a definition's name and not its fields is a clash.
 //!
-//! Beside definitions stand amendments, `{"amends": "comments", "rule": "deleteRule", "from": .., "to": ..}`: a rule of
-//! another module's collection that changes when the two modules come together, unless somebody has changed it already.
+//! Beside definitions stand amendments, `{"amends": "comments", "with": "follows", "rule": "deleteRule", "from": .., "to": ..}`:
+//! a rule of another module's collection that changes when one of the two collections is made, unless somebody has
+//! changed it already.
 
 use std::sync::Arc;
 
@@ -51,6 +52,8 @@ struct Definition {
 struct Amendment {
     #[serde(rename = "amends")]
     collection: String,
+    /// The collection of the module's own that the new rule reads.
+    with: String,
     rule: AmendedRule,
     from: String,
     to: String,
@@ -262,7 +265,7 @@ async fn make(
     definitions: &[Definition],
     amendments: &[Amendment],
 ) -> Result<(), Error> {
-    let mut is_new = false;
+    let mut made: Vec<&str> = Vec::new();
     for definition in definitions {
         if tx.schema().find(&definition.name).is_none() {
             let draft = definition.draft(tx.schema())?;
@@ -270,7 +273,7 @@ async fn make(
                 .save_collection_in(tx, draft, None, true)
                 .await
                 .map_err(|error| refused(&definition.name, error))?;
-            is_new = true;
+            made.push(&definition.name);
         }
     }
     for definition in definitions {
@@ -301,11 +304,14 @@ async fn make(
             .await
             .map_err(|error| refused(&definition.name, error))?;
     }
-    if !is_new {
+    if made.is_empty() {
         return Ok(());
     }
     for amendment in amendments {
-        amend(engine, tx, amendment).await?;
+        let names = [amendment.collection.as_str(), amendment.with.as_str()];
+        if names.iter().any(|name| made.contains(name)) {
+            amend(engine, tx, amendment).await?;
+        }
     }
     if migrations::was_made_by_pocketbase(tx).await? {
         return Ok(());

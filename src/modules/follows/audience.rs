@@ -5,7 +5,7 @@
 //! out. What waits when the server stops is not told.
 
 use futures_util::future::BoxFuture;
-use serde_json::json;
+use serde_json::{Value as Json, json};
 use tokio::sync::mpsc;
 
 use super::FOLLOWS;
@@ -18,8 +18,8 @@ use crate::live::Live;
 use crate::live::presence::{Viewers, Visibility};
 use crate::model::{Collection, Record};
 use crate::modules::social::POSTS;
-use crate::store::records;
 use crate::store::search::Condition;
+use crate::store::{Tx, records};
 
 /// Posts that may wait to be told.
 const POSTS_MAX: usize = 1_000;
@@ -94,7 +94,7 @@ async fn tell(engine: &Engine, live: &Live, told: Told) -> Result<(), Error> {
                 let batch = followers_after(&inside, &mut link, &author, &after, BATCH).await?;
                 let data = json!({"post_id": post, "user_id": author});
                 for row in &batch {
-                    notify(&live, tx, row.text(FOLLOWER), "post_created", &data).await?;
+                    tell_one(&live, tx, row.text(FOLLOWER), &data).await;
                 }
                 let is_full = batch.len() as u64 == BATCH;
                 let last = batch.last().filter(|_| is_full);
@@ -111,6 +111,19 @@ async fn tell(engine: &Engine, live: &Live, told: Told) -> Result<(), Error> {
         "a post has more followers than are told of it"
     );
     Ok(())
+}
+
+/// Tells one follower; that it is refused for one keeps it from nobody else.
+async fn tell_one(live: &Live, tx: &mut Tx, follower: &str, data: &Json) {
+    let (live, user, data) = (live.clone(), follower.to_owned(), data.clone());
+    let told: Result<(), Error> = tx
+        .savepoint(|tx| {
+            Box::pin(async move { notify(&live, tx, &user, "post_created", &data).await })
+        })
+        .await;
+    if let Err(error) = told {
+        tracing::warn!(record.id = follower, %error, "a follower is not told of a post");
+    }
 }
 
 /// The active followers whose rows come behind `after` in the order of ids.

@@ -225,6 +225,10 @@ impl RecordHook for Follows {
             if !charge.is_empty() {
                 self.till.cancel(event.tx, &charge).await?;
             }
+            if !event.record.text(EXPIRES_AT).is_empty() && event.op != Op::Delete {
+                let expiry = self.expiry.clone();
+                event.tx.on_commit(Box::new(move || expiry.nudge()));
+            }
             if let Some(before) = before {
                 self.tell(event.tx, &event.record, &before).await?;
             }

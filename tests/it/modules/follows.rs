@@ -528,3 +528,29 @@ async fn follows_go_with_their_users() {
     assert_eq!(app.superuser().count(PAIRS).await, 0);
     assert_eq!(app.superuser().count("followSettings").await, 0);
 }
+
+#[tokio::test]
+async fn guests_reach_the_terms_alone() {
+    let app = app().await;
+    let description = app.superuser().get("/api/openapi").await.expect(200);
+    let paths = description["paths"].as_object().unwrap();
+    let mut seen = 0;
+    for (path, item) in paths {
+        for (method, operation) in item.as_object().unwrap() {
+            if operation["tags"] != json!(["follows"]) || path.contains("/records") {
+                continue;
+            }
+            let real = path.replace("{userId}", &app.user("ann").id);
+            let method: reqwest::Method = method.to_uppercase().parse().unwrap();
+            let guest = app.guest();
+            let request = guest.request(method, &real.replace("{followId}", "unknown"));
+            let is_open = path.ends_with("{userId}/follow-settings");
+            guest
+                .send(request)
+                .await
+                .expect(if is_open { 200 } else { 401 });
+            seen += 1;
+        }
+    }
+    assert_eq!(seen, 13);
+}

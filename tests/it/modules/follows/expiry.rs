@@ -29,7 +29,7 @@ async fn reading_shows_no_follow_beyond_its_end() {
     assert_eq!(bob.view(PAIRS, &id).await["status"], "active");
     decides(&ann, &other, "ban", "banned").await;
     clock.advance_ms(1);
-    // Nothing has noted it so far; the end counts all the same.
+    // Whether it is noted or not, the end counts.
     let list = |query: &'static str| {
         let (bob, path) = (&bob, format!("/api/users/{}/followers{query}", bob.id));
         async move { bob.get(&path).await.expect(200) }
@@ -38,7 +38,6 @@ async fn reading_shows_no_follow_beyond_its_end() {
     decide(&ann, &other, "unban").await.expect(404);
     remove(&ann, &other).await.expect(404);
     ann.delete(&record(PAIRS, &other)).await.expect(404);
-    assert_eq!(stored(&app, &id).await, "active");
     let expired = list("?status=expired").await;
     assert_eq!(expired["followers"][0]["status"], "expired");
     let of_bob = json!({"following_id": bob.id});
@@ -164,4 +163,36 @@ async fn an_hourly_job_notes_all_ends_once() {
     let told_of = root(&app).await.list("notifications", &filter).await;
     assert_eq!(told_of["totalItems"], 450);
     assert_eq!(told(&app, &crowd[7]).await.len(), 1);
+}
+
+#[tokio::test]
+async fn an_end_is_noted_when_it_comes() {
+    let app = TestApp::new()
+        .modules("follows")
+        .hook(
+            "a.js",
+            "onRecordUpdate((e) => {
+                if (e.record.get('role') === 'admin') throw new BadRequestError('Never.')
+                e.next()
+            }, 'follows')",
+        )
+        .start()
+        .await;
+    let (ann, bob, carl) = (app.user("ann"), app.user("bob"), app.user("carl"));
+    let until = DateTime::now().add_ms(300).to_string();
+    // What a script refuses for one keeps none of the others.
+    for (follower, role) in [(&ann, "admin"), (&carl, "follower")] {
+        let row = json!({"follower": follower.id, "following": bob.id, "status": "active",
+            "role": role, "expiresAt": until});
+        app.superuser().create(PAIRS, row).await;
+    }
+    becomes_told(
+        &app,
+        &carl,
+        &[("follow_expired", json!({"following_id": bob.id}))],
+    )
+    .await;
+    assert!(told(&app, &ann).await.is_empty());
+    let rows = ann.list(PAIRS, &[]).await;
+    assert_eq!(rows["items"][0]["status"], "expired");
 }
