@@ -339,6 +339,17 @@ impl Thread {
         self.fired_later.get().or_else(|| self.watch.fired())
     }
 
+    /// What is left of the time of the call at hand.
+    #[must_use]
+    pub fn time_left(&self) -> Option<Duration> {
+        self.watch.left()
+    }
+
+    /// Takes from the time of the call at hand: what it has waited for is its own doing.
+    pub fn charge(&self, took: Duration) {
+        self.watch.charge(took);
+    }
+
     /// The number of this thread among those that replaced each other.
     #[must_use]
     pub fn epoch(&self) -> u64 {
