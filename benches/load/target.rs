@@ -67,6 +67,12 @@ impl Program {
 
     /// Starts the server on a free loopback port and waits until `/api/health` answers 200.
     pub(crate) fn start(&self, dir: &Path) -> Result<Server> {
+        // The workloads bring collections of their own.
+        self.start_with(dir, "none")
+    }
+
+    /// As [`Program::start`], with application modules.
+    pub(crate) fn start_with(&self, dir: &Path, modules: &str) -> Result<Server> {
         let port = TcpListener::bind((Ipv4Addr::LOCALHOST, 0))?
             .local_addr()?
             .port();
@@ -77,8 +83,7 @@ impl Program {
         let child = Command::new(&self.binary)
             .args(["serve", "--http", &addr.to_string(), "--dir"])
             .arg(dir)
-            // The workloads bring collections of their own.
-            .env("ROTUNDA_MODULES", "none")
+            .env("ROTUNDA_MODULES", modules)
             .stdin(Stdio::null())
             .stdout(log.try_clone()?)
             .stderr(log)

@@ -158,6 +158,10 @@ impl From<store::Error> for Error {
             store::Error::Timeout => {
                 Self::BadRequest("The query took too long and was stopped.".to_owned())
             }
+            store::Error::Followed(failure) => match failure.downcast_ref::<Self>() {
+                Some(error) => error.clone(),
+                None => Self::internal("what followed a commit failed", failure),
+            },
             store::Error::Busy | store::Error::Closed => {
                 Self::Busy("The database is busy, try again.".to_owned())
             }

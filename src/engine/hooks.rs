@@ -10,7 +10,7 @@ use futures_util::future::BoxFuture;
 
 use super::{Engine, Error, RequestInfo};
 use crate::model::{Collection, Record};
-use crate::store::Tx;
+use crate::store::{Failure, Tx};
 
 /// What happens to the record.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -161,12 +161,13 @@ pub trait RecordHook: Send + Sync {
     fn committed(&self, _engine: &Engine, _event: &Committed) {}
 
     /// Gives work for the time after the commit, which the one who asked for the write waits for before its answer. Called
-    /// inside the transaction; the work is dropped when it does not commit.
+    /// inside the transaction; the work is dropped when it does not commit. The one who asked gets its error in place of the
+    /// result, though the write stays.
     fn after_success(
         &self,
         _engine: &Engine,
         _event: &Committed,
-    ) -> Option<BoxFuture<'static, ()>> {
+    ) -> Option<BoxFuture<'static, Result<(), Error>>> {
         None
     }
 
@@ -179,6 +180,23 @@ pub trait RecordHook: Send + Sync {
 
 /// What those hear who follow a write that was undone with its transaction.
 pub(super) const ROLLED_BACK: &str = "The transaction was rolled back.";
+
+/// Joins what several handlers do after a commit, one after the other; the first error is what comes of it.
+pub(super) fn following(
+    work: Vec<BoxFuture<'static, Result<(), Error>>>,
+) -> Option<BoxFuture<'static, Result<(), Failure>>> {
+    if work.is_empty() {
+        return None;
+    }
+    Some(Box::pin(async move {
+        let mut result = Ok(());
+        for one in work {
+            let ended = one.await;
+            result = result.and(ended);
+        }
+        result.map_err(|error| Arc::new(error) as Failure)
+    }))
+}
 
 /// Joins the work of several handlers, to be done one after the other.
 pub(super) fn in_turn(mut work: Vec<BoxFuture<'static, ()>>) -> Option<BoxFuture<'static, ()>> {

@@ -20,7 +20,6 @@ use super::values;
 use super::world::World;
 use crate::engine::events::{Event, Handler, Step, Visit, WITHIN, Within};
 use crate::engine::{Engine, Error};
-use crate::js::bell::Patience;
 use crate::js::error::ScriptError;
 use crate::js::host::{Begun, Host};
 use crate::js::lane::{Chain, Route};
@@ -110,7 +109,7 @@ impl ScriptVisit {
             else {
                 return lost("the handler is through already");
             };
-            let message = match at_once(inbox, tx.is_some().then(|| host.patience())) {
+            let message = match at_once(inbox, tx.is_some().then_some(&host)) {
                 Some(message) => Some(message),
                 None => tokio::select! {
                     biased;
@@ -221,13 +220,10 @@ pub(super) fn route(in_writer: bool) -> Route {
 
 /// What the script has sent already. The writer's thread, which has nothing else to do, gives it a moment; other tasks
 /// share theirs.
-fn at_once(
-    inbox: &mut mpsc::UnboundedReceiver<ToHost>,
-    patience: Option<&Patience>,
-) -> Option<ToHost> {
+fn at_once(inbox: &mut mpsc::UnboundedReceiver<ToHost>, writers: Option<&Host>) -> Option<ToHost> {
     let mut look = || inbox.try_recv().ok();
-    match patience {
-        Some(patience) => patience.look_for(look),
+    match writers {
+        Some(host) => host.look_for(look),
         None => look(),
     }
 }

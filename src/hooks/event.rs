@@ -1,12 +1,14 @@
 //! The object `e` that handlers get.
 
 use std::cell::RefCell;
+use std::rc::Rc;
 use std::time::Duration;
 
 use boa_engine::object::builtins::JsArray;
 use boa_engine::property::PropertyDescriptor;
 use boa_engine::{
-    Context, JsArgs, JsNativeError, JsObject, JsResult, JsString, JsValue, js_string,
+    Context, JsArgs, JsNativeError, JsObject, JsResult, JsString, JsValue, NativeFunction,
+    js_string,
 };
 use boa_gc::GcRefCell;
 use serde_json::Value as Json;
@@ -23,7 +25,7 @@ use super::values;
 use super::world::World;
 use crate::engine::Error;
 use crate::engine::events::{Event, EventKind, Slot};
-use crate::js::native::NativeWith;
+use crate::js::native::{Native, NativeWith};
 use crate::js::thread::{Thread, Wait};
 
 /// How long `e.next()` waits for the rest of the chain.
@@ -132,9 +134,13 @@ pub(super) fn with_event<R>(
 /// `get(name)`: a slot as a script value, always the same one.
 pub(super) fn get(this: &JsValue, args: &[JsValue], context: &mut Context) -> JsResult<JsValue> {
     let name = args.get_or_undefined(0).to_string(context)?;
+    read_slot(this, &name, context)
+}
+
+fn read_slot(this: &JsValue, name: &JsString, context: &mut Context) -> JsResult<JsValue> {
     let known = cell_of(this, |_, read| {
         let read = read.borrow();
-        let found = read.iter().find(|(known, _)| *known == name);
+        let found = read.iter().find(|(known, _)| known == name);
         found.map(|(_, value)| value.clone())
     })?;
     if let Some(value) = known {
@@ -156,18 +162,74 @@ pub(super) fn get(this: &JsValue, args: &[JsValue], context: &mut Context) -> Js
     };
     let value = to_js(slot, context)?;
     cell_of(this, |_, read| {
-        read.borrow_mut().push((name, value.clone()))
+        read.borrow_mut().push((name.clone(), value.clone()))
     })?;
     Ok(value)
 }
 
-/// `has(name)`: whether the event has a slot of this name.
-pub(super) fn has(this: &JsValue, args: &[JsValue], context: &mut Context) -> JsResult<JsValue> {
+/// A property of events that stands for a slot.
+struct Property {
+    name: JsString,
+    /// The slot's name where it is another.
+    slot: Option<JsString>,
+    /// Without the slot it is null, not undefined.
+    nullable: bool,
+}
+
+/// `slot(name, slot)`: the getter and the setter of a property, as a list. The slot is empty where it is called as the
+/// property.
+pub(super) fn slot(_: &JsValue, args: &[JsValue], context: &mut Context) -> JsResult<JsValue> {
     let name = args.get_or_undefined(0).to_string(context)?;
-    let name = name.to_std_string_escaped();
-    Ok(with_event(this, |event| event.get(&name).is_some())?
-        .unwrap_or_default()
-        .into())
+    let slot = args.get_or_undefined(1).to_string(context)?;
+    let property = Rc::new(Property {
+        // Requests about nobody in particular have no record.
+        nullable: name == js_string!("record"),
+        slot: Some(slot).filter(|slot| !slot.is_empty()),
+        name,
+    });
+    let getter = NativeFunction::from_copy_closure_with_captures(
+        |this, _, property: &Native<Rc<Property>>, context| property.get(this, context),
+        Native(Rc::clone(&property)),
+    );
+    let setter = NativeFunction::from_copy_closure_with_captures(
+        |this, args, property: &Native<Rc<Property>>, _| {
+            property.set(this, args.get_or_undefined(0).clone())
+        },
+        Native(property),
+    );
+    let functions = [getter, setter].map(|function| function.to_js_function(context.realm()));
+    let functions = functions.map(JsValue::from);
+    Ok(JsArray::from_iter(functions, context).into())
+}
+
+impl Property {
+    fn get(&self, this: &JsValue, context: &mut Context) -> JsResult<JsValue> {
+        if let Some(slot) = &self.slot {
+            let value = read_slot(this, slot, context)?;
+            if !value.is_undefined() {
+                return Ok(value);
+            }
+        }
+        let value = read_slot(this, &self.name, context)?;
+        Ok(if self.nullable && value.is_undefined() {
+            JsValue::null()
+        } else {
+            value
+        })
+    }
+
+    fn set(&self, this: &JsValue, value: JsValue) -> JsResult<JsValue> {
+        let name = match &self.slot {
+            Some(slot) => {
+                let text = slot.to_std_string_escaped();
+                let has = with_event(this, |event| event.get(&text).is_some())?;
+                if has == Some(true) { slot } else { &self.name }
+            }
+            None => &self.name,
+        };
+        put_slot(this, name.clone(), value)?;
+        Ok(JsValue::undefined())
+    }
 }
 
 /// `kind()`: the event's name as in PocketBase, without `on`.
@@ -190,18 +252,14 @@ pub(super) fn has_request(this: &JsValue, _: &[JsValue], _: &mut Context) -> JsR
     Ok(cell_of(this, |cell, _| cell.has_request)?.into())
 }
 
-/// `set(name, value)`: replaces a slot.
-pub(super) fn set(this: &JsValue, args: &[JsValue], context: &mut Context) -> JsResult<JsValue> {
-    let name = args.get_or_undefined(0).to_string(context)?;
-    let value = args.get_or_undefined(1).clone();
+fn put_slot(this: &JsValue, name: JsString, value: JsValue) -> JsResult<()> {
     cell_of(this, |_, read| {
         let mut read = read.borrow_mut();
         match read.iter_mut().find(|(known, _)| *known == name) {
             Some((_, known)) => *known = value,
             None => read.push((name, value)),
         }
-    })?;
-    Ok(JsValue::undefined())
+    })
 }
 
 /// `next()`: runs the rest of the chain and comes back with what it made of the event.

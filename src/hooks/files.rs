@@ -265,6 +265,9 @@ static REQUIRE: LazyLock<Option<Regex>> = LazyLock::new(|| {
 /// The files among these that others among them require by a literal name.
 fn required_files(texts: &BTreeMap<PathBuf, Text>, folder: &Path) -> BTreeSet<PathBuf> {
     let mut required = BTreeSet::new();
+    if texts.is_empty() {
+        return required;
+    }
     let Some(pattern) = REQUIRE.as_ref() else {
         return required;
     };

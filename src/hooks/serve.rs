@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use futures_util::future::BoxFuture;
+use serde_json::Map;
 
 use super::call::ScriptHandler;
 use super::registry::{Function, Registry};
@@ -235,9 +236,12 @@ impl Check {
             },
             Self::Guest => match auth {
                 None => Ok(()),
-                Some(_) => Err(Error::bad_request(
-                    "The request can be accessed only by guests.",
-                )),
+                Some(_) => Err(Error::Custom {
+                    status: 400,
+                    message: "The request can be accessed only by guests.".to_owned(),
+                    data: Map::new(),
+                    cause: None,
+                }),
             },
             Self::Owner(name) => {
                 let Some(record) = auth else {

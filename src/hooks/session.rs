@@ -126,7 +126,7 @@ pub(super) async fn serve(
 ) -> Result<(), Error> {
     let mut gone = std::pin::pin!(host.left(epoch));
     loop {
-        let message = match host.patience().look_for(|| inbox.try_recv().ok()) {
+        let message = match host.look_for(|| inbox.try_recv().ok()) {
             Some(message) => Some(message),
             None => tokio::select! {
                 biased;

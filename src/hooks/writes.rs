@@ -134,7 +134,11 @@ impl RecordHook for RecordWrites {
         self.published.load().wants_any(BEFORE_CHECKS, collection)
     }
 
-    fn after_success(&self, _: &Engine, event: &Committed) -> Option<BoxFuture<'static, ()>> {
+    fn after_success(
+        &self,
+        _: &Engine,
+        event: &Committed,
+    ) -> Option<BoxFuture<'static, Result<(), Error>>> {
         let kind = match event.op {
             Op::Create => EventKind::RecordAfterCreateSuccess,
             Op::Update => EventKind::RecordAfterUpdateSuccess,
@@ -171,6 +175,7 @@ impl RecordHook for RecordWrites {
             record
         };
         self.afterwards(kind, event.record.collection(), record, Some(&event.error))
+            .map(quietly)
     }
 }
 
@@ -181,7 +186,7 @@ impl RecordWrites {
         collection: &Arc<Collection>,
         record: impl FnOnce() -> Record,
         error: Option<&Arc<Error>>,
-    ) -> Option<BoxFuture<'static, ()>> {
+    ) -> Option<BoxFuture<'static, Result<(), Error>>> {
         let handlers = handlers(&self.engine, &self.published, kind, Some(collection));
         if handlers.is_empty() {
             return None;
@@ -208,7 +213,7 @@ impl CollectionWrites {
         kind: EventKind,
         collection: &Arc<Collection>,
         error: Option<&Arc<Error>>,
-    ) -> Option<BoxFuture<'static, ()>> {
+    ) -> Option<BoxFuture<'static, Result<(), Error>>> {
         let handlers = handlers(&self.engine, &self.published, kind, Some(collection));
         if handlers.is_empty() {
             return None;
@@ -269,7 +274,7 @@ impl CollectionHook for CollectionWrites {
         &self,
         _: &Engine,
         change: &CollectionChanged,
-    ) -> Option<BoxFuture<'static, ()>> {
+    ) -> Option<BoxFuture<'static, Result<(), Error>>> {
         let kind = match change.op {
             Op::Create => EventKind::CollectionAfterCreateSuccess,
             Op::Update => EventKind::CollectionAfterUpdateSuccess,
@@ -285,6 +290,7 @@ impl CollectionHook for CollectionWrites {
             Op::Delete => EventKind::CollectionAfterDeleteError,
         };
         self.afterwards(kind, &failed.change.collection, Some(&failed.error))
+            .map(quietly)
     }
 }
 
@@ -301,17 +307,24 @@ fn with_error(event: Event, error: Option<&Arc<Error>>) -> Event {
     }
 }
 
-/// Tells handlers of what has happened. Nothing can be undone any more, so errors are for the log alone, where the call
-/// has put them.
-fn tell(handlers: Vec<Arc<dyn Handler>>, event: Event) -> BoxFuture<'static, ()> {
+/// Tells handlers of what has happened. Nothing of it can be undone any more; what they throw is for the one who asked.
+fn tell(handlers: Vec<Arc<dyn Handler>>, event: Event) -> BoxFuture<'static, Result<(), Error>> {
     Box::pin(async move {
         let mut chain = Chain::new(&handlers, event);
         while let Some(way) = chain.advance(None).await {
             match way {
                 Way::Act(event) => chain.back(event, Ok(())),
-                Way::End(..) => return,
+                Way::End(_, result) => return result,
             }
         }
+        Ok(())
+    })
+}
+
+/// As an end without an error: the write's own error says more.
+fn quietly(work: BoxFuture<'static, Result<(), Error>>) -> BoxFuture<'static, ()> {
+    Box::pin(async move {
+        let _ = work.await;
     })
 }
 

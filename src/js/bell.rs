@@ -1,10 +1,11 @@
 //! How the script thread sleeps, and how it and those who wait for it are patient first.
 //!
 //! A call goes to and fro between two threads, and most steps take a few microseconds: less than it costs to put a thread
-//! to sleep and to wake it. So whoever waits looks for a moment, and sleeps if nothing has come. Looking takes a core, which
-//! others may need: where it has been in vain lately, it is left out.
+//! to sleep and to wake it. So while calls for the writer follow each other closely, both threads look for a moment and
+//! sleep if nothing has come. Looking takes a core, which the other thread may need as well: a call that comes alone is
+//! handed over by sleeping, and where looking has been in vain lately, it is left out.
 
-use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::task::Wake;
 use std::thread::Thread;
@@ -19,9 +20,43 @@ const VAIN_MAX: u32 = 2;
 /// How often then: once in so many times.
 const TRIED_ONCE_IN: u32 = 16;
 
+/// Calls for the writer follow each other closely when one is under way that soon after the end of the one before.
+const CLOSE: Duration = Duration::from_micros(200);
+
+/// When the last call for the writer ended. Calls for others do not count: those who wait for them do not look.
+#[derive(Debug)]
+pub(super) struct Pace {
+    start: Instant,
+    /// Nanoseconds since `start`.
+    ended: AtomicU64,
+}
+
+impl Default for Pace {
+    fn default() -> Self {
+        Self {
+            start: Instant::now(),
+            ended: AtomicU64::new(0),
+        }
+    }
+}
+
+impl Pace {
+    /// A call ends.
+    pub(super) fn end(&self) {
+        let now = u64::try_from(self.start.elapsed().as_nanos()).unwrap_or(u64::MAX);
+        self.ended.store(now, Ordering::Relaxed);
+    }
+
+    /// Whether calls follow each other closely.
+    pub(super) fn is_close(&self) -> bool {
+        let ended = Duration::from_nanos(self.ended.load(Ordering::Relaxed));
+        self.start.elapsed().saturating_sub(ended) < CLOSE
+    }
+}
+
 /// Whether it pays to look for what is waited for at one place.
 #[derive(Debug, Default)]
-pub struct Patience {
+pub(super) struct Patience {
     /// How often it was in vain since it last was not, and how often it was left out since. Both are only roughly right
     /// where several threads wait at the place.
     vain: AtomicU32,
@@ -30,9 +65,13 @@ pub struct Patience {
 
 impl Patience {
     /// Looks for something: once, or for a moment where that has paid lately.
-    pub fn look_for<T>(&self, mut look: impl FnMut() -> Option<T>) -> Option<T> {
+    pub(super) fn look_for<T>(
+        &self,
+        pace: &Pace,
+        mut look: impl FnMut() -> Option<T>,
+    ) -> Option<T> {
         let found = look();
-        if found.is_some() || !self.is_due() {
+        if found.is_some() || !pace.is_close() || !self.is_due() {
             return found;
         }
         let began = Instant::now();
@@ -65,6 +104,7 @@ impl Patience {
 pub(super) struct Bell {
     rung: AtomicBool,
     listener: Mutex<Option<Thread>>,
+    pub(super) pace: Pace,
     /// For the next call, where there is none.
     idle: Patience,
     /// For the answer to a call.
@@ -93,7 +133,9 @@ impl Bell {
 
     /// Sleeps until the bell rings, if it has not done so since [`Bell::hush`]. May wake without a reason.
     pub(super) fn wait(&self) {
-        let rung = self.idle.look_for(|| self.has_rung().then_some(()));
+        let rung = self
+            .idle
+            .look_for(&self.pace, || self.has_rung().then_some(()));
         if rung.is_none() {
             std::thread::park();
         }
@@ -128,7 +170,8 @@ impl Alarm {
     /// Sleeps until the future asks or the bell rings, for `longest` at most. May wake without a reason.
     pub(super) fn wait(&self, bell: &Bell, longest: Duration) {
         let woken = || self.due.load(Ordering::Acquire) || bell.has_rung();
-        if bell.answer.look_for(|| woken().then_some(())).is_none() {
+        let woken = bell.answer.look_for(&bell.pace, || woken().then_some(()));
+        if woken.is_none() {
             std::thread::park_timeout(longest);
         }
     }
@@ -178,12 +221,33 @@ mod tests {
         listener.join().unwrap();
     }
 
+    /// The pace right after a call.
+    fn close() -> Pace {
+        let pace = Pace::default();
+        pace.end();
+        pace
+    }
+
+    #[test]
+    fn calls_that_come_alone_are_not_looked_for() {
+        let pace = Pace {
+            start: Instant::now().checked_sub(CLOSE * 2).unwrap(),
+            ended: AtomicU64::new(0),
+        };
+        let mut looks = 0;
+        let found = Patience::default().look_for(&pace, || {
+            looks += 1;
+            None::<()>
+        });
+        assert_eq!((found, looks), (None, 1));
+    }
+
     #[test]
     fn looking_ends() {
-        let patience = Patience::default();
-        assert_eq!(patience.look_for(|| None::<()>), None);
+        let (patience, pace) = (Patience::default(), close());
+        assert_eq!(patience.look_for(&pace, || None::<()>), None);
         let mut looks = 0;
-        let third = patience.look_for(|| {
+        let third = patience.look_for(&close(), || {
             looks += 1;
             (looks == 3).then_some(looks)
         });
@@ -196,7 +260,7 @@ mod tests {
         let mut looks = 0;
         let mut count = |patience: &Patience| {
             looks = 0;
-            let found = patience.look_for(|| {
+            let found = patience.look_for(&close(), || {
                 looks += 1;
                 None::<()>
             });

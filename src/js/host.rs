@@ -139,10 +139,10 @@ impl Host {
         &self.inner.runtime
     }
 
-    /// Of the writer's thread, for what a script sends.
-    #[must_use]
-    pub fn patience(&self) -> &Patience {
-        &self.inner.patience
+    /// Looks for what a script sends: once, or, while calls follow each other closely, for a moment. For threads that have
+    /// nothing else to do, as that of the writer.
+    pub fn look_for<T>(&self, look: impl FnMut() -> Option<T>) -> Option<T> {
+        self.inner.patience.look_for(&self.inner.bell.pace, look)
     }
 
     /// The bounds of scripts.

@@ -21,7 +21,7 @@
 //! It knows how to make a source runnable, what a script's global scope has beside the language, and how to stop a
 //! script. It knows nothing of the application: what scripts can do with it is installed from outside.
 
-pub mod bell;
+mod bell;
 mod entry;
 pub mod error;
 mod executor;

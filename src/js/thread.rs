@@ -63,6 +63,8 @@ pub struct Thread {
     /// The interpreter broke down, and the thread was replaced for it.
     panicked: Cell<bool>,
     depth: Cell<usize>,
+    /// The job taken last came by the writer's lane.
+    for_writer: Cell<bool>,
     /// For how long scripts have waited for the host, all in all.
     waited: Cell<Duration>,
     pub(super) watch: ThreadWatch,
@@ -140,6 +142,7 @@ impl Thread {
             epoch,
             panicked: Cell::new(false),
             depth: Cell::new(0),
+            for_writer: Cell::new(false),
             waited: Cell::default(),
             current: RefCell::default(),
             executor: Rc::new(Executor::default()),
@@ -275,15 +278,15 @@ impl Thread {
 
     fn pop(&self, chain: Option<&Chain>, general: bool) -> Option<Job> {
         let inner = &self.host.inner;
-        inner
-            .writer
-            .pop()
-            .or_else(|| chain.and_then(|chain| chain.0.pop()))
+        let job = inner.writer.pop();
+        self.for_writer.set(job.is_some());
+        job.or_else(|| chain.and_then(|chain| chain.0.pop()))
             .or_else(|| general.then(|| inner.general.pop()).flatten())
     }
 
     /// Runs a job and the promise jobs that it leaves, on top of what waits below.
     fn turn(self: &Rc<Self>, outer: Option<&mut Context>, job: Job) {
+        let for_writer = self.for_writer.take();
         let below = self.executor.replace(VecDeque::new());
         let current = self.current.replace(Current::default());
         self.depth.set(self.depth.get() + 1);
@@ -300,6 +303,9 @@ impl Thread {
         self.depth.set(depth);
         let panicked = self.current.replace(current);
         self.executor.replace(below);
+        if for_writer {
+            self.host.inner.bell.pace.end();
+        }
         if let Err(panic) = ran {
             // Nobody knows what state the interpreter is in: no script runs on this thread any more, and another one
             // takes over. What waits below ends with it.

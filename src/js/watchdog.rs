@@ -392,7 +392,8 @@ impl Drop for Registered<'_> {
 
 /// The watching thread.
 fn watch(shared: &Shared, on_stuck: &dyn Fn(Stuck)) {
-    let mut idle_ticks = 0;
+    // Nothing runs before the first script, whose call wakes this thread.
+    let mut idle_ticks = IDLE_TICKS_MAX;
     while !shared.stopped.load(Ordering::SeqCst) {
         if look(shared, on_stuck) {
             idle_ticks = 0;

@@ -52,6 +52,9 @@ pub enum Error {
         #[source]
         cause: Arc<std::io::Error>,
     },
+    /// All was committed, and what followed the commit failed.
+    #[error("what followed the commit failed")]
+    Followed(#[source] super::tx::Failure),
     /// Everything else the database says.
     #[error("database failure")]
     Database(#[source] Arc<sqlx::Error>),

@@ -39,4 +39,4 @@ pub use handle::Store;
 pub use options::StoreOptions;
 pub use pool::ReadGuard;
 pub use sql::Sql;
-pub use tx::{AfterCommit, AfterRollback, Aftermath, Tx};
+pub use tx::{AfterCommit, AfterRollback, Aftermath, Failure, Tx};

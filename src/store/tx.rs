@@ -17,13 +17,26 @@ pub type AfterCommit = Box<dyn FnOnce() + Send>;
 /// Work that the caller of [`super::Store::write`] waits for after the transaction has ended. It may use the store.
 pub type Aftermath = BoxFuture<'static, ()>;
 
+/// Why work that followed a commit failed. What was committed stays.
+pub type Failure = Arc<dyn std::error::Error + Send + Sync>;
+
+/// Work as the writer hands it on.
+pub(super) type Task = BoxFuture<'static, Option<Failure>>;
+
+fn task(work: Aftermath) -> Task {
+    Box::pin(async move {
+        work.await;
+        None
+    })
+}
+
 /// Gives the work that follows an undoing. Runs on the writer's thread.
 pub type AfterRollback = Box<dyn FnOnce() -> Aftermath + Send>;
 
 /// What a job leaves to be awaited after its end.
 enum Pending {
     /// When the job is kept.
-    Commit(Aftermath),
+    Commit(Task),
     /// When the savepoint it was registered in, or the whole job, is undone.
     Rollback(AfterRollback),
     /// However the job ends.
@@ -84,6 +97,13 @@ impl Tx {
     /// registration. The writer does not wait for it. Dropped when the transaction, or the savepoint it was registered
     /// in, is rolled back.
     pub fn after_commit(&mut self, work: Aftermath) {
+        self.pending.push(Pending::Commit(task(work)));
+    }
+
+    /// As [`Tx::after_commit`], for work that may fail: the job's caller then gets the failure in place of the job's result,
+    /// though all of the job is committed.
+    pub fn after_commit_or_fail(&mut self, work: BoxFuture<'static, Result<(), Failure>>) {
+        let work = Box::pin(async move { work.await.err() });
         self.pending.push(Pending::Commit(work));
     }
 
@@ -216,11 +236,11 @@ pub(super) struct JobAftermath(Vec<Pending>);
 
 impl JobAftermath {
     /// The work that follows.
-    pub(super) fn of(self, kept: bool) -> Vec<Aftermath> {
+    pub(super) fn of(self, kept: bool) -> Vec<Task> {
         let follows = self.0.into_iter().filter_map(|pending| match pending {
             Pending::Commit(work) => kept.then_some(work),
-            Pending::Rollback(work) => (!kept).then(work),
-            Pending::End(work) => Some(work),
+            Pending::Rollback(work) => (!kept).then(|| task(work())),
+            Pending::End(work) => Some(task(work)),
         });
         follows.collect()
     }

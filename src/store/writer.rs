@@ -16,7 +16,7 @@ use tokio::task::JoinHandle;
 use super::conn::Conn;
 use super::error::Error;
 use super::pool::Pool;
-use super::tx::{AfterCommit, Aftermath, JobAftermath, Tx};
+use super::tx::{AfterCommit, Failure, JobAftermath, Task, Tx};
 use crate::base::within::{self, WITHIN, Within};
 use crate::model::Schema;
 
@@ -74,18 +74,18 @@ struct Outcome {
 }
 
 /// Gives the caller its result, or the error of the transaction when that did not come about.
-type Answer = Box<dyn FnOnce(Result<(), Error>, Vec<Aftermath>) + Send>;
+type Answer = Box<dyn FnOnce(Result<(), Error>, Vec<Task>) + Send>;
 
 /// The work that follows a job, on its way to the caller. A caller that is gone does not stop it.
 struct Follows {
-    work: Vec<Aftermath>,
+    work: Vec<Task>,
     /// On whose behalf the job was done.
     within: Option<Within>,
     runtime: Option<Handle>,
 }
 
 impl Follows {
-    fn start(&mut self) -> Option<JoinHandle<()>> {
+    fn start(&mut self) -> Option<JoinHandle<Option<Failure>>> {
         let work = std::mem::take(&mut self.work);
         if work.is_empty() {
             return None;
@@ -93,23 +93,25 @@ impl Follows {
         let runtime = self.runtime.as_ref()?;
         let within = self.within.take();
         Some(runtime.spawn(WITHIN.scope(within, async move {
+            let mut failed = None;
             for one in work {
                 // A panic is reported by the panic hook; what comes after it still runs.
-                let _ = AssertUnwindSafe(one).catch_unwind().await;
+                if let Ok(Some(failure)) = AssertUnwindSafe(one).catch_unwind().await {
+                    failed.get_or_insert(failure);
+                }
             }
+            failed
         })))
     }
 
-    async fn done(mut self) {
-        let Some(task) = self.start() else {
-            return;
-        };
-        if tokio::time::timeout(AFTERMATH_PATIENCE, task)
-            .await
-            .is_err()
-        {
+    /// Waits for it; gives what of it failed first.
+    async fn done(mut self) -> Option<Failure> {
+        let task = self.start()?;
+        let Ok(ended) = tokio::time::timeout(AFTERMATH_PATIENCE, task).await else {
             tracing::warn!("what follows a write takes long, its answer no longer waits for it");
-        }
+            return None;
+        };
+        ended.ok().flatten()
     }
 }
 
@@ -198,8 +200,10 @@ impl Writer {
         });
         self.send(Command::Run(Job { run, alone })).await?;
         let (result, follows) = result.await.map_err(|_| Error::Closed)?;
-        follows.done().await;
-        result
+        match follows.done().await {
+            Some(failure) if result.is_ok() => Err(Error::Followed(failure).into()),
+            _ => result,
+        }
     }
 
     /// Lets SQLite renew its statistics, and moves the write-ahead log into the database file.

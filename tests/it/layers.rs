@@ -124,6 +124,35 @@ fn libraries_stay_in_their_rooms() {
     check("a use of a library in a room", LIBRARIES, &found);
 }
 
+/// Which modules each application module may use.
+const MODULES: &[(&str, &[&str])] = &[
+    ("social", &[]),
+    ("market", &[]),
+    // Paid follows; posts that followers are told of.
+    ("follows", &["market", "social"]),
+];
+
+#[test]
+fn modules_use_each_other_only_where_the_table_allows() {
+    let mut found: BTreeMap<(String, String), Vec<String>> = BTreeMap::new();
+    for source in sources() {
+        let Some(rest) = source.path.strip_prefix("src/modules/") else {
+            continue;
+        };
+        // The files beside the folders are what all stand on.
+        let Some((own, _)) = rest.split_once('/') else {
+            continue;
+        };
+        for (other, _) in MODULES {
+            if *other != own && source.code.contains(&format!("modules::{other}::")) {
+                let edge = (own.to_owned(), (*other).to_owned());
+                found.entry(edge).or_default().push(source.path.clone());
+            }
+        }
+    }
+    check("a use of a module in another", MODULES, &found);
+}
+
 #[test]
 fn rooms_stand_in_their_order() {
     for (index, (room, imports)) in EDGES.iter().enumerate() {

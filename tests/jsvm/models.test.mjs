@@ -228,3 +228,18 @@ area("model hooks around the statement", { hooks: ["45"] }, (call) => {
     ["e.setAll and e.getAll", "GET", "/jsvm/event-errors/none", undefined, 200, { one: 1, two: 2 }],
   ]);
 });
+
+area("errors after the commit", { hooks: ["55"] }, (call) => {
+  rows(call, [
+    ["one of the API's", "POST", NOTES, { title: "late" }, 403, { status: 403, message: "Too late." }],
+    ["a plain one", "POST", NOTES, { title: "plain" }, 400, { status: 400, message: "Failed to create record." }],
+    ["no error", "POST", NOTES, { title: "fine" }, 200, { title: "fine" }],
+    ["a script that saves hears of it", "POST", "/jsvm/late", undefined, 200, { message: /too late/i, stored: 1 }],
+    ["the records stay", "GET", `${NOTES}?sort=title`, undefined, 200, { totalItems: 4 }],
+  ]);
+  test("after an update", async () => {
+    const note = await made(call, "notes", { title: "updated" });
+    matches((await call("PATCH", `${NOTES}/${note.id}`, { n: 5 })).json, { status: 400, message: "After the update." });
+    matches((await call("GET", `${NOTES}/${note.id}`)).json, { n: 5 });
+  });
+});

@@ -111,7 +111,7 @@ area("middlewares", { hooks: ["19"] }, (call, server) => {
     ["requireSuperuserAuth refuses users", "GET", "/jsvm/need/superuser", undefined, 403, { status: 403 }, { as: "ann" }],
     ["requireSuperuserAuth lets superusers through", "GET", "/jsvm/need/superuser", undefined, 200, { ok: true }, { as: "root" }],
     ["requireGuestOnly lets guests through", "GET", "/jsvm/need/guest", undefined, 200, { ok: true }],
-    ["requireGuestOnly refuses users", "GET", "/jsvm/need/guest", undefined, 400, { status: 400 }, { as: "ann" }],
+    ["requireGuestOnly refuses users", "GET", "/jsvm/need/guest", undefined, 400, { status: 400, message: "The request can be accessed only by guests." }, { as: "ann" }],
     ["requireSuperuserOrOwnerAuth refuses guests", "GET", "/jsvm/need/owner/x", undefined, 401, { status: 401 }],
     ["requireSuperuserOrOwnerAuth refuses others", "GET", "/jsvm/need/owner/x", undefined, 403, { status: 403 }, { as: "ann" }],
     ["requireSuperuserOrOwnerAuth lets superusers through", "GET", "/jsvm/need/owner/x", undefined, 200, { ok: true }, { as: "root" }],

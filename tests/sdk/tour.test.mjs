@@ -2,32 +2,27 @@
 // follow by approval, follow for money until it expires.
 
 import assert from "node:assert/strict";
-import { before, describe, test } from "node:test";
+import { describe, test } from "node:test";
 
 import { failure, useServer } from "./support/server.mjs";
 
 const PASSWORD = "12345678";
+
+/** The people of the story, each with a client: ann sells and is followed, bob buys and follows, carl looks on. */
+const people = {};
 
 const server = useServer(
   async (root) => {
     for (const name of ["ann", "bob", "carl"]) {
       const email = `${name}@example.com`;
       await root.collection("users").create({ name, email, password: PASSWORD, passwordConfirm: PASSWORD });
+      const pb = server.client();
+      await pb.collection("users").authWithPassword(email, PASSWORD);
+      people[name] = Object.assign(pb, { id: pb.authStore.record.id });
     }
   },
   { env: { ROTUNDA_MODULES: "social,market,follows" } },
 );
-
-/** The people of the story, each with a client: ann sells and is followed, bob buys and follows, carl looks on. */
-const people = {};
-
-before(async () => {
-  for (const name of ["ann", "bob", "carl"]) {
-    const pb = server.client();
-    await pb.collection("users").authWithPassword(`${name}@example.com`, PASSWORD);
-    people[name] = Object.assign(pb, { id: pb.authStore.record.id });
-  }
-});
 
 const get = (pb, path, query) => pb.send(path, { query });
 const post = (pb, path, body, headers) => pb.send(path, { method: "POST", body, headers });

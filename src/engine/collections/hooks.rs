@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use futures_util::future::BoxFuture;
 
-use crate::engine::hooks::{Op, ROLLED_BACK, Stage, in_turn};
+use crate::engine::hooks::{Op, ROLLED_BACK, Stage, following, in_turn};
 use crate::engine::{Engine, Error};
 use crate::model::Collection;
 use crate::store::Tx;
@@ -73,7 +73,7 @@ pub trait CollectionHook: Send + Sync {
         &self,
         _engine: &Engine,
         _change: &CollectionChanged,
-    ) -> Option<BoxFuture<'static, ()>> {
+    ) -> Option<BoxFuture<'static, Result<(), Error>>> {
         None
     }
 
@@ -149,8 +149,8 @@ impl CollectionHooks {
         let work = followers
             .iter()
             .filter_map(|hook| hook.after_success(engine, &change));
-        if let Some(work) = in_turn(work.collect()) {
-            tx.after_commit(work);
+        if let Some(work) = following(work.collect()) {
+            tx.after_commit_or_fail(work);
         }
         let engine = engine.clone();
         let failed = CollectionFailed {

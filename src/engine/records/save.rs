@@ -10,7 +10,8 @@ use super::cascade;
 use crate::base::date::DateTime;
 use crate::engine::files::StoredUploads;
 use crate::engine::hooks::{
-    Committed, Failed, Hooks, Op, Prepared, ROLLED_BACK, RecordEvent, RecordHook, Stage, in_turn,
+    Committed, Failed, Hooks, Op, Prepared, ROLLED_BACK, RecordEvent, RecordHook, Stage, following,
+    in_turn,
 };
 use crate::engine::{Engine, Error, RequestInfo};
 use crate::model::{FieldError, FieldErrors, Record, Schema, Value};
@@ -329,8 +330,8 @@ impl Engine {
         let work = followers
             .iter()
             .filter_map(|hook| hook.after_success(self, event));
-        if let Some(work) = in_turn(work.collect()) {
-            tx.after_commit(work);
+        if let Some(work) = following(work.collect()) {
+            tx.after_commit_or_fail(work);
         }
         let engine = self.clone();
         let failed = Failed {

@@ -147,8 +147,7 @@ const AREAS: &[(&str, Natives)] = &[
 
 const EVENT: Natives = &[
     ("get", 1, event::get),
-    ("set", 2, event::set),
-    ("has", 1, event::has),
+    ("slot", 2, event::slot),
     ("next", 0, event::next),
     ("kind", 0, event::kind),
     ("tags", 0, event::tags),

@@ -463,20 +463,14 @@
         collectionsData: "collections_data", deleteMissing: "delete_missing", isRestart: "is_restart",
     };
     for (const [property, other] of Object.entries(SLOTS)) {
-        Object.defineProperty(Event.prototype, property, {
-            configurable: true,
-            get() {
-                const value = other === "" ? undefined : native.get.call(this, other);
-                if (value !== undefined) return value;
-                const own = native.get.call(this, property);
-                if (property === "message" && own !== undefined) return once(own, MESSAGE, () => host.realtimeMessage(own));
-                // Requests about nobody in particular have no record.
-                return own === undefined && property === "record" ? null : own;
-            },
-            set(value) {
-                native.set.call(this, other !== "" && native.has.call(this, other) ? other : property, value);
-            },
-        });
+        const [get, set] = native.slot(property, other);
+        // A mail as it is, a message to a client with methods.
+        const message = function () {
+            const mail = native.get.call(this, other);
+            const own = mail === undefined ? get.call(this) : mail;
+            return mail !== undefined || own === undefined ? own : once(own, MESSAGE, () => host.realtimeMessage(own));
+        };
+        Object.defineProperty(Event.prototype, property, { configurable: true, get: property === "message" ? message : get, set });
     }
 
     const CLIENT = Symbol("client");

@@ -214,7 +214,17 @@ async fn apply(market: &Market, tx: &mut Tx, event: PaymentEvent) -> Result<Outc
                 means: Some(Means::External(event.payment.clone())),
                 ..Own::default()
             };
-            match market.close(tx, vente, event.to, own).await? {
+            let closed = market.close(tx, vente, event.to, own).await;
+            let is_late = matches!(&closed, Ok(Settled::Expired) | Err(Error::State { .. }));
+            if is_late && event.to == Status::Paid {
+                tracing::warn!(
+                    vente.id = id,
+                    payment.provider = event.payment.provider,
+                    payment.id = event.payment.id,
+                    "a payment came for a sale that is not open any more: it must be returned"
+                );
+            }
+            match closed? {
                 Settled::Done(vente) => Ok(Ok(answer_of(&vente)?)),
                 Settled::Expired => Ok(Err(Error::Expired)),
             }

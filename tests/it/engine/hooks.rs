@@ -298,9 +298,17 @@ impl RecordHook for Follower {
         next.run(event)
     }
 
-    fn after_success(&self, _: &Engine, event: &Committed) -> Option<BoxFuture<'static, ()>> {
+    fn after_success(
+        &self,
+        _: &Engine,
+        event: &Committed,
+    ) -> Option<BoxFuture<'static, Result<(), Error>>> {
         let (before, after) = (title(event.original.as_ref()), title(Some(&event.record)));
-        self.later(format!("{} {before} {after}", event.op.as_str()))
+        let work = self.later(format!("{} {before} {after}", event.op.as_str()))?;
+        Some(Box::pin(async move {
+            work.await;
+            Ok(())
+        }))
     }
 
     fn failed(&self, _: &Engine, event: &Failed) -> Option<BoxFuture<'static, ()>> {

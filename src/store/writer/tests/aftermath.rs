@@ -157,6 +157,31 @@ async fn it_runs_even_if_the_caller_is_gone_and_may_write_itself() {
 }
 
 #[tokio::test]
+async fn what_fails_after_a_commit_is_told_and_undoes_nothing() {
+    let f = fixture().await;
+    let log = Log::default();
+    let job = log.clone();
+    let written: Result<(), Error> = f
+        .store
+        .write(move |tx| {
+            Box::pin(async move {
+                tx.after_commit_or_fail(Box::pin(async {
+                    Err(Arc::new(Error::Abandoned) as crate::store::Failure)
+                }));
+                tx.after_commit(job.slowly("went on"));
+                tx.execute(&insert("stays")).await.map(drop)
+            })
+        })
+        .await;
+    let Err(Error::Followed(failure)) = written else {
+        panic!("{written:?}");
+    };
+    assert!(matches!(failure.downcast_ref(), Some(Error::Abandoned)));
+    assert_eq!(log.lines(), ["went on"]);
+    assert_eq!(f.ids().await, ["stays"]);
+}
+
+#[tokio::test]
 async fn jobs_and_what_follows_them_know_on_whose_behalf_they_work() {
     let f = fixture().await;
     let mark: Within = Arc::new("mine");

@@ -9,7 +9,7 @@ async fn for_a_day(app: &TestApp, clock: &Clock, follower: &Client, following: &
     let until = clock.now().add_ms(DAY_MS).to_string();
     let row = json!({"follower": follower.id, "following": following.id, "status": "active",
         "role": "admin", "expiresAt": until});
-    app.superuser().create_id(PAIRS, row).await
+    root(app).await.create_id(PAIRS, row).await
 }
 
 async fn stored(app: &TestApp, id: &str) -> String {
@@ -121,11 +121,12 @@ async fn an_hourly_job_notes_all_ends_once() {
          SELECT 'row' || substr(id, 4), id, '{}', 'active', 'follower', '{until}', created, updated FROM users WHERE id LIKE 'crowd%'",
         bob.id
     );
-    let root = app.superuser();
-    root.post("/api/sql", json!({"query": rows}))
+    let superuser = root(&app).await;
+    superuser
+        .post("/api/sql", json!({"query": rows}))
         .await
         .expect(200);
-    let crons = root.get("/api/crons").await.expect(200);
+    let crons = superuser.get("/api/crons").await.expect(200);
     let jobs = crons.as_array().unwrap();
     let job = jobs
         .iter()
@@ -144,7 +145,9 @@ async fn an_hourly_job_notes_all_ends_once() {
         }
     };
     let run = || async {
-        root.post("/api/crons/followsExpiry", json!({}))
+        root(&app)
+            .await
+            .post("/api/crons/followsExpiry", json!({}))
             .await
             .expect(204);
     };
@@ -158,7 +161,7 @@ async fn an_hourly_job_notes_all_ends_once() {
     }
     run().await;
     let filter = [("filter", "type = 'follow_expired'")];
-    let told_of = root.list("notifications", &filter).await;
+    let told_of = root(&app).await.list("notifications", &filter).await;
     assert_eq!(told_of["totalItems"], 450);
     assert_eq!(told(&app, &crowd[7]).await.len(), 1);
 }

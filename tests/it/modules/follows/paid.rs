@@ -6,7 +6,7 @@ const DAY_MS: i64 = 86_400_000;
 
 async fn credit(app: &TestApp, user: &Client, amount: f64) {
     let row = json!({"user": user.id, "montant": amount, "operation": "cashin", "status": "paye", "desc": "credit"});
-    app.superuser().create("operations", row).await;
+    root(app).await.create("operations", row).await;
 }
 
 async fn balance(user: &Client) -> Value {
@@ -15,7 +15,7 @@ async fn balance(user: &Client) -> Value {
 
 async fn charges(app: &TestApp) -> Vec<Value> {
     let query = [("filter", "metadata.kind = 'follow'"), ("sort", "@rowid")];
-    let page = app.superuser().list("operations", &query).await;
+    let page = root(app).await.list("operations", &query).await;
     page["items"].as_array().unwrap().clone()
 }
 
@@ -30,7 +30,7 @@ async fn a_period_is_paid_and_ends() {
     .await;
     let refused = follow(&ann, &bob).await.expect(402);
     assert_eq!(refused["error"], "Insufficient balance.");
-    assert_eq!(app.superuser().count(PAIRS).await, 0);
+    assert_eq!(root(&app).await.count(PAIRS).await, 0);
     assert!(charges(&app).await.is_empty());
     credit(&app, &ann, 10.0).await;
     let id = follows(&ann, &bob, "active").await;
@@ -109,10 +109,11 @@ async fn a_lifetime_has_no_end_and_double_clicks_pay_once() {
 /// Payments are settled by somebody else.
 async fn elsewhere() -> (TestApp, Clock) {
     let (app, clock) = app_with_clock("market,follows").await;
-    app.superuser()
+    root(&app)
+        .await
         .patch(
             "/api/settings/rotunda",
-            json!({"payments.requireBalance": false}),
+            json!({"payments": {"requireBalance": false}}),
         )
         .await
         .expect(200);
@@ -138,8 +139,9 @@ async fn what_is_paid_elsewhere_begins_when_it_is_paid() {
     set(&bob, json!({"period_days": 300})).await;
     clock.advance_ms(DAY_MS);
     let cashout = id_of(&charges(&app).await[0]);
-    let root = app.superuser();
-    root.update("operations", &cashout, json!({"status": "paye"}))
+    let superuser = root(&app).await;
+    superuser
+        .update("operations", &cashout, json!({"status": "paye"}))
         .await;
     let row = ann.view(PAIRS, &id).await;
     assert_eq!(row["status"], "active");
@@ -163,7 +165,7 @@ async fn what_is_paid_elsewhere_begins_when_it_is_paid() {
 async fn charges_that_wait_go_with_their_request() {
     let (app, _) = elsewhere().await;
     let (ann, bob, carl) = (app.user("ann"), app.user("bob"), app.user("carl"));
-    let root = app.superuser();
+    let superuser = root(&app).await;
     set(&bob, json!({"follow_type": "paid_lifetime", "price": 2})).await;
     let states = |rows: Vec<Value>| -> Vec<String> {
         let state = |row: &Value| row["status"].as_str().unwrap().to_owned();
@@ -173,11 +175,12 @@ async fn charges_that_wait_go_with_their_request() {
     let id = follows(&ann, &bob, "pending").await;
     unfollow(&ann, &bob).await.expect(200);
     assert_eq!(states(charges(&app).await), ["annule", "annule"]);
-    root.get(&record(PAIRS, &id)).await.expect(404);
+    superuser.get(&record(PAIRS, &id)).await.expect(404);
     // Failed: one may ask again.
     let id = follows(&ann, &bob, "pending").await;
     let cashout = id_of(&charges(&app).await[2]);
-    root.update("operations", &cashout, json!({"status": "echec"}))
+    superuser
+        .update("operations", &cashout, json!({"status": "echec"}))
         .await;
     let row = ann.view(PAIRS, &id).await;
     assert_eq!(
@@ -198,5 +201,5 @@ async fn charges_that_wait_go_with_their_request() {
     // That of the followed user.
     bob.delete(&record("users", &bob.id)).await.expect(204);
     assert_eq!(states(charges(&app).await)[6..8], ["annule", "annule"]);
-    assert_eq!(root.count(PAIRS).await, 0);
+    assert_eq!(superuser.count(PAIRS).await, 0);
 }

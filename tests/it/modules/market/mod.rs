@@ -171,3 +171,26 @@ async fn check_books(app: &TestApp, users: &[&Client], initial: &BTreeMap<String
         assert_eq!(wallet(user).await, expected, "{}", user.id);
     }
 }
+
+#[tokio::test]
+async fn guests_get_nothing() {
+    let app = app().await;
+    let description = app.superuser().get("/api/openapi").await.expect(200);
+    let paths = description["paths"].as_object().unwrap();
+    let mut seen = 0;
+    for (path, item) in paths {
+        for (method, operation) in item.as_object().unwrap() {
+            if operation["tags"] != json!(["market"]) {
+                continue;
+            }
+            seen += 1;
+            let path = path.replace(['{', '}'], "");
+            let answer = match method.as_str() {
+                "get" => app.guest().get(&path).await,
+                _ => app.guest().post(&path, json!({})).await,
+            };
+            assert!(matches!(answer.status, 401 | 404), "{answer:?}");
+        }
+    }
+    assert_eq!(seen, 9);
+}

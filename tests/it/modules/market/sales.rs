@@ -380,3 +380,29 @@ async fn a_deleted_user_leaves_books_without_a_name() {
     carl.post(&buy_path(&sold), json!({})).await.expect(404);
     assert_eq!(wallet(&carl).await, (0, 0));
 }
+
+#[tokio::test]
+async fn a_sale_knows_its_post_until_that_is_gone() {
+    let app = app().await;
+    let (ann, bob) = (app.user("ann"), app.user("bob"));
+    let thing = article(&ann, 10.0, 5).await;
+    let post = json!({"type": "html", "content": "buy it", "isPublic": true, "article": thing});
+    let post = ann.create_id("posts", post).await;
+    let body = json!({"from_post": post});
+    let bought = bob.post(&buy_path(&thing), body).await.expect(200);
+    let vente = bought["vente_id"].as_str().unwrap();
+    let root = app.superuser();
+    assert_eq!(
+        root.view("ventesArticle", vente).await["fromPost"],
+        json!(post)
+    );
+    ann.delete(&record("posts", &post)).await.expect(204);
+    let kept = root.view("ventesArticle", vente).await;
+    assert_eq!(
+        (&kept["fromPost"], &kept["status"]),
+        (&json!(""), &json!("encours"))
+    );
+    // An article that was sold stays with its sales.
+    ann.delete(&record("articles", &thing)).await.expect(400);
+    check_books(&app, &[&ann, &bob], &BTreeMap::from([(thing, 5)])).await;
+}

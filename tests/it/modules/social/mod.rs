@@ -1,5 +1,7 @@
 //! Posts, likes and comments.
 
+mod property;
+
 use futures_util::future::join_all;
 use reqwest::Method;
 use serde_json::{Value, json};
@@ -287,7 +289,10 @@ async fn a_reply_belongs_to_the_post_of_its_parent() {
     assert_eq!(counts(&app, &one).await, (0, 3));
     // Replies go with the comment they answer.
     let parent = parent.as_str().unwrap();
-    ann.delete(&record("comments", parent)).await.expect(404);
+    app.user("carl")
+        .delete(&record("comments", parent))
+        .await
+        .expect(404);
     bob.delete(&record("comments", parent)).await.expect(204);
     assert_eq!(counts(&app, &one).await, (0, 0));
     assert_eq!(counts(&app, &other).await, (0, 0));
@@ -548,4 +553,21 @@ async fn scripts_like_and_comment() {
         "{done}"
     );
     assert_eq!(counts(&app, &id).await, (1, 2));
+}
+
+#[tokio::test]
+async fn the_owner_of_a_post_removes_comments_below_it() {
+    let app = app().await;
+    let (ann, bob) = (app.user("ann"), app.user("bob"));
+    let id = post(&ann, true).await;
+    let made = bob
+        .post(&path(&id, "comment"), json!({"content": "rude"}))
+        .await;
+    let comment = made.expect(200)["comment_id"].as_str().unwrap().to_owned();
+    let change = json!({"content": "kind"});
+    ann.patch(&record("comments", &comment), change)
+        .await
+        .expect(404);
+    ann.delete(&record("comments", &comment)).await.expect(204);
+    assert_eq!(counts(&app, &id).await, (0, 0));
 }
