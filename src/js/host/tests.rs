@@ -55,7 +55,6 @@ async fn a_thread_that_is_left_behind_runs_only_when_nobody_else_wants_to() {
 /// Scripts that go down the native stack in one step of the interpreter.
 const DEEP: &[&str] = &[
     "let o = {}; for (let i = 0; i < 1e4; i++) o = Object.create(o); o.x",
-    "let o = {}; for (let i = 0; i < 1e4; i++) o = Object.create(o); 'x' in o",
     "let o = {}; for (let i = 0; i < 1e4; i++) o = new Proxy(o, {}); o.x = 1",
     "let o = {}; for (let i = 0; i < 1e4; i++) o = new Proxy(o, {}); Object.keys(o)",
     "let o = Object; for (let i = 0; i < 1e4; i++) o = class extends o {}; o.x",
@@ -85,7 +84,7 @@ async fn a_script_that_uses_up_the_stack_costs_its_thread_alone() {
         };
         host.submit(&Route::General, Box::new(job)).unwrap();
         let left = tokio::time::timeout(Duration::from_secs(30), host.left(epoch as u64));
-        assert!(left.await.is_ok(), "{source}");
+        assert!(left.await.is_ok(), "it did not overflow: {source}");
         assert!(works(&host).await, "{source}");
     }
     host.stop();
