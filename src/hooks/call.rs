@@ -145,7 +145,9 @@ impl ScriptVisit {
                 }
                 None => {
                     self.state = State::Over;
-                    return lost("the script ended before its handler did");
+                    let why = "the script ended before its handler did";
+                    self.function.script.failed("a handler was lost", why);
+                    return lost(why);
                 }
             }
         }

@@ -9,13 +9,6 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use super::files::{Digest, Found, ScriptFile, Text, digest, read};
 use super::registry::{Script, ScriptState};
 
-/// How many script threads one version of a file may be the end of. After that it is not loaded any more by itself.
-const LOSSES_MAX: u32 = 3;
-
-/// What the status says of such a file.
-pub(super) const GIVEN_UP: &str =
-    "given up until its file changes: calls into it did not end, again and again";
-
 /// A script and the text it is to be loaded from.
 pub(super) type Source = (Arc<Script>, Text);
 
@@ -49,40 +42,14 @@ struct Entry {
     emptied: bool,
     /// The content that the script thread got stuck on. It is not tried again by itself.
     stuck: Option<Digest>,
-    losses: Losses,
-}
-
-/// Script threads that calls into one version of a file were the end of.
-#[derive(Clone, Copy, Default)]
-struct Losses {
-    content: Option<Digest>,
-    count: u32,
-}
-
-impl Losses {
-    /// Notes another one; gives whether it was one too many.
-    fn add(&mut self, content: Digest) -> bool {
-        if self.content != Some(content) {
-            *self = Self {
-                content: Some(content),
-                count: 0,
-            };
-        }
-        self.count += 1;
-        self.is_too_many(content)
-    }
-
-    fn is_too_many(self, content: Digest) -> bool {
-        self.content == Some(content) && self.count >= LOSSES_MAX
-    }
 }
 
 /// What a new script thread starts with.
 #[derive(Default)]
 pub(super) struct Resumed {
     pub(super) load: Vec<Source>,
-    /// Scripts that are left out, and why.
-    pub(super) out: Vec<(Arc<Script>, &'static str)>,
+    /// The script that the thread before was loading when it got stuck.
+    pub(super) out: Option<Arc<Script>>,
 }
 
 #[derive(Default)]
@@ -95,10 +62,6 @@ struct State {
     required: BTreeMap<PathBuf, Arc<Script>>,
     /// What is being loaded, and from which content.
     loading: Option<(String, Digest)>,
-    /// Losses by calls into modules.
-    losses: BTreeMap<PathBuf, Losses>,
-    /// Scripts that have been the end of too many threads since the last one was started.
-    given_up: Vec<Arc<Script>>,
     /// The first look is behind.
     looked: bool,
 }
@@ -137,7 +100,6 @@ impl Catalog {
                     running: None,
                     emptied: false,
                     stuck: None,
-                    losses: Losses::default(),
                 },
             };
             let content = digest(&text);
@@ -240,51 +202,9 @@ impl Catalog {
         self.lock().loaded.clone()
     }
 
-    /// Notes that a script thread was lost in a call into a file. A file that this happens to again and again is not
-    /// loaded any more before it changes.
-    pub(super) fn lost(&self, path: &Path) {
-        let mut state = self.lock();
-        let State {
-            scripts,
-            modules,
-            loading,
-            losses,
-            given_up,
-            ..
-        } = &mut *state;
-        if loading.is_some() {
-            return;
-        }
-        if let Some(entry) = scripts
-            .values_mut()
-            .find(|entry| *entry.script.path == *path)
-        {
-            let running = entry.running.as_ref();
-            let Some(content) = running.map(|text| digest(&Ok(Arc::clone(text)))) else {
-                return;
-            };
-            if entry.losses.add(content) {
-                entry.stuck = Some(content);
-                entry.running = None;
-                given_up.push(Arc::clone(&entry.script));
-            }
-        } else if let Some(content) = modules.get(path) {
-            losses.entry(path.to_owned()).or_default().add(*content);
-        }
-    }
-
-    /// Whether a module is not to be loaded before its file changes.
-    pub(super) fn is_given_up(&self, module: &Path) -> bool {
-        let state = self.lock();
-        let losses = state.losses.get(module).zip(state.modules.get(module));
-        losses.is_some_and(|(losses, content)| losses.is_too_many(*content))
-    }
-
     /// What ran, for a new script thread, and what is left out of that.
     pub(super) fn resume(&self) -> Resumed {
         let mut state = self.lock();
-        let given_up = std::mem::take(&mut state.given_up);
-        let given_up = given_up.into_iter().map(|script| (script, GIVEN_UP));
         let stuck = state.loading.take().and_then(|(id, content)| {
             let entry = state.scripts.get_mut(&id)?;
             entry.stuck = Some(content);
@@ -303,10 +223,9 @@ impl Catalog {
             })
             .collect();
         running.sort_by(|(a, _), (b, _)| a.name.cmp(&b.name));
-        let stuck = stuck.map(|script| (script, "it did not end"));
         Resumed {
             load: running,
-            out: given_up.chain(stuck).collect(),
+            out: stuck,
         }
     }
 
@@ -443,46 +362,11 @@ mod tests {
         catalog.begin_load("b", &Ok(Arc::from("loop")));
         let resumed = catalog.resume();
         assert_eq!(resumed.load.len(), 2);
-        assert_eq!(resumed.out[0].0.id, "b");
+        assert_eq!(resumed.out.unwrap().id, "b");
         let again = catalog.plan(found(&[("a", "1"), ("b", "loop")], &[]), Wanted::Changed);
         assert!(again.is_empty(), "it is not tried again before it changes");
         // The old one hangs as well: it is left out.
         catalog.begin_load("b", &Ok(Arc::from("1")));
         assert_eq!(catalog.resume().load.len(), 1);
-    }
-
-    #[test]
-    fn what_is_the_end_of_thread_after_thread_is_given_up_until_it_changes() {
-        let catalog = Catalog::default();
-        let scripts = [("a", "1"), ("b", "loop")];
-        let modules = [("m", "loop")];
-        look(&catalog, found(&scripts, &modules), Wanted::Changed);
-        let (script, module) = (Path::new("/b.js"), Path::new("/modules/m.js"));
-        for _ in 1..LOSSES_MAX {
-            catalog.lost(script);
-            catalog.lost(module);
-            let resumed = catalog.resume();
-            assert_eq!((resumed.load.len(), resumed.out.len()), (2, 0));
-            assert!(!catalog.is_given_up(module));
-        }
-        catalog.lost(script);
-        catalog.lost(module);
-        let resumed = catalog.resume();
-        assert_eq!((resumed.load.len(), &*resumed.out[0].0.id), (1, "b"));
-        assert!(catalog.is_given_up(module));
-        // Neither a look nor another lost thread brings it back, a change does, and so does being asked.
-        assert_eq!(catalog.resume().load.len(), 1);
-        let nothing = says("", "", 0);
-        let looked = look(&catalog, found(&scripts, &modules), Wanted::Changed);
-        assert_eq!(looked, nothing);
-        let asked = look(&catalog, found(&scripts, &modules), Wanted::One("b"));
-        assert_eq!(asked, says("b", "", 0));
-        let mended = [("a", "1"), ("b", "2")];
-        let other = [("m", "2")];
-        let looked = look(&catalog, found(&mended, &other), Wanted::Changed);
-        assert_eq!(looked, says("b a", "", 1));
-        assert!(!catalog.is_given_up(module));
-        catalog.lost(script);
-        assert_eq!(catalog.resume().load.len(), 2);
     }
 }

@@ -63,7 +63,7 @@ mod world;
 mod writes;
 mod zone;
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::sync::{Arc, OnceLock, Weak};
 use std::time::Duration;
 
@@ -202,10 +202,6 @@ impl Scripts {
                 World::set_up(turn, engine.clone(), options.clone(), published.clone());
             })
         };
-        let lost = {
-            let catalog = catalog.clone();
-            Arc::new(move |file: &Path| catalog.lost(file))
-        };
         let host = Host::start(
             HostOptions {
                 budget: options.budget,
@@ -213,7 +209,6 @@ impl Scripts {
                 ..HostOptions::default()
             },
             setup,
-            lost,
         )?;
         let inner = Arc::new(Inner {
             engine: engine.clone(),

@@ -13,7 +13,7 @@ use boa_engine::property::Attribute;
 use boa_engine::{Context, JsNativeError, JsObject, JsResult, JsString, JsValue, js_string};
 use tokio::sync::mpsc;
 
-use super::catalog::{GIVEN_UP, Plan, Resumed, Source};
+use super::catalog::{Plan, Resumed, Source};
 use super::files::Text;
 use super::globals::Shared;
 use super::globals::cron::Ticker;
@@ -230,18 +230,18 @@ impl World {
         turn.thread.set_data(Rc::clone(&world) as Rc<dyn Any>);
         // After the loss of a thread: what ran on it.
         let Resumed { load, out } = world.options.catalog.resume();
-        for (script, _) in &out {
+        if let Some(script) = &out {
             script.state(|state| *state = ScriptState::default());
         }
-        if !load.is_empty() || !out.is_empty() {
+        if !load.is_empty() || out.is_some() {
             let plan = Plan {
                 load,
                 ..Plan::default()
             };
             world.update(turn, &plan);
         }
-        for (script, why) in out {
-            script.failed("a script cannot be loaded", why);
+        if let Some(script) = out {
+            script.failed("a script cannot be loaded", "it did not end");
         }
     }
 
@@ -760,6 +760,11 @@ impl World {
         Ok(shared)
     }
 
+    /// Whether scripts are being loaded. Nothing else is to run until that is done.
+    pub(super) fn is_updating(&self) -> bool {
+        self.updating.get()
+    }
+
     /// The modules that new code shares with the scripts.
     pub(super) fn modules(&self) -> Rc<ModuleSet> {
         Rc::clone(&self.modules.borrow())
@@ -770,9 +775,6 @@ fn furnish_module(_: &Rc<Thread>, scope: &Rc<Scope>, context: &mut Context) -> J
     let world = world()?;
     let path = scope.path();
     world.options.catalog.loaded_module(path);
-    if world.options.catalog.is_given_up(path) {
-        return Err(JsNativeError::error().with_message(GIVEN_UP).into());
-    }
     let module = world.options.catalog.module(path);
     scope.set_data(Unit::new(module, !world.updating.get()));
     world.furnish(context)

@@ -48,10 +48,6 @@ impl Default for HostOptions {
 /// Called on each new script thread before its first job: at the start, and when a stuck thread was replaced.
 pub type Setup = Arc<dyn Fn(&mut super::thread::Turn<'_>) + Send + Sync>;
 
-/// Told of each thread that a call was the end of, with the file whose code was called, before the next one starts.
-/// Must not block.
-pub type Lost = Arc<dyn Fn(&Path) + Send + Sync>;
-
 /// A handle to the thread that runs all scripts.
 #[derive(Clone)]
 pub struct Host {
@@ -67,7 +63,6 @@ pub(super) struct Inner {
     pub(super) runtime: Handle,
     pub(super) watchdog: std::io::Result<Watchdog>,
     setup: Setup,
-    lost: Lost,
     /// Counts the threads; a thread that finds another number has been replaced.
     epoch: watch::Sender<u64>,
     /// Threads left behind that have not ended.
@@ -82,7 +77,7 @@ impl Host {
     ///
     /// # Errors
     /// When the system has no thread to give.
-    pub fn start(options: HostOptions, setup: Setup, lost: Lost) -> std::io::Result<Self> {
+    pub fn start(options: HostOptions, setup: Setup) -> std::io::Result<Self> {
         let inner = Arc::<Inner>::new_cyclic(|inner| {
             let inner = inner.clone();
             let watchdog = Watchdog::start(options.growth_bytes_max, move |stuck| {
@@ -100,7 +95,6 @@ impl Host {
                 patience: Patience::default(),
                 options,
                 setup,
-                lost,
                 epoch: watch::Sender::new(0),
                 abandoned: AtomicI32::new(0),
                 recovering: AtomicBool::new(false),
@@ -259,9 +253,6 @@ impl Host {
             { script.path = name },
             "{what}; the script thread starts anew, the state of modules is lost"
         );
-        if let Some(file) = file {
-            (self.inner.lost)(file);
-        }
         let at_work = match why {
             Replaced::Stuck => self.inner.abandoned.fetch_add(1, Ordering::Relaxed) + 1,
             Replaced::Panicked => self.inner.abandoned.load(Ordering::Relaxed),

@@ -1,6 +1,6 @@
 //! Promises between scripts and the host.
 
-use std::cell::Cell;
+use std::cell::{Cell, RefCell};
 use std::future::Future;
 use std::rc::Rc;
 
@@ -19,11 +19,29 @@ pub type Done = Box<dyn FnOnce(&mut Context, JsResult<JsValue>)>;
 
 /// A call from outside: what is to be done with its outcome, while it waits for a promise.
 #[derive(Default)]
-pub struct Call(Cell<Option<Done>>);
+pub struct Call {
+    done: Cell<Option<Done>>,
+    /// The promise, where it was settled from the first and is only not told yet.
+    settled: RefCell<Option<JsPromise>>,
+}
 
 impl Call {
-    pub(super) fn take(&self) -> Option<Done> {
-        self.0.take()
+    /// For a stop of work on behalf of the call. What is settled already no stop takes back.
+    pub(super) fn take_unless_settled(&self) -> Option<Done> {
+        let waits = self.settled.borrow().is_none();
+        waits.then(|| self.done.take()).flatten()
+    }
+
+    /// For a call whose jobs are dropped: also the outcome, where there is one.
+    pub(super) fn take(&self) -> Option<(Done, Option<JsResult<JsValue>>)> {
+        let done = self.done.take()?;
+        let promise = self.settled.take();
+        let outcome = promise.and_then(|promise| match promise.state() {
+            PromiseState::Pending => None,
+            PromiseState::Fulfilled(value) => Some(Ok(value)),
+            PromiseState::Rejected(reason) => Some(Err(JsError::from_opaque(reason))),
+        });
+        Some((done, outcome))
     }
 }
 
@@ -77,16 +95,16 @@ pub fn when_done(value: JsValue, context: &mut Context, done: Done) {
     let Some(promise) = value.as_promise() else {
         return done(context, Ok(value));
     };
-    // What is settled already is only not told yet; no stop takes that back.
-    let pending = matches!(promise.state(), PromiseState::Pending);
-    let call = Thread::current().filter(|_| pending);
-    let call = call.and_then(|thread| thread.on_behalf().call);
+    let call = Thread::current().and_then(|thread| thread.on_behalf().call);
     let call = call.unwrap_or_default();
-    call.0.set(Some(done));
+    if !matches!(promise.state(), PromiseState::Pending) {
+        *call.settled.borrow_mut() = Some(promise.clone());
+    }
+    call.done.set(Some(done));
     let on = |failed: bool, call: Rc<Call>, context: &Context| -> JsFunction {
         NativeFunction::from_copy_closure_with_captures(
             move |_, args, call: &Native<Rc<Call>>, context| {
-                if let Some(done) = call.take() {
+                if let Some((done, _)) = call.take() {
                     let value = args.get_or_undefined(0).clone();
                     let outcome = if failed {
                         Err(JsError::from_opaque(value))
@@ -106,7 +124,7 @@ pub fn when_done(value: JsValue, context: &mut Context, done: Done) {
     let waits = promise.then(Some(fulfilled), Some(rejected), context);
     // The call may be stopped in this very moment.
     if let Err(error) = waits
-        && let Some(done) = call.take()
+        && let Some((done, _)) = call.take()
     {
         done(context, Err(error));
     }

@@ -30,7 +30,7 @@ use super::executor::Executor;
 use super::host::{Host, Replaced, Setup};
 use super::lane::{Chain, Job, Lane, Route};
 use super::pending::Pending;
-use super::promise::Call;
+use super::promise::{Call, Done};
 use super::rejections::Unhandled;
 use super::scope::Scope;
 use super::timers::Timers;
@@ -345,6 +345,17 @@ impl Thread {
         self.fired_later.get().or_else(|| self.watch.fired())
     }
 
+    /// What is left of the time of the call at hand.
+    #[must_use]
+    pub fn time_left(&self) -> Option<Duration> {
+        self.watch.left()
+    }
+
+    /// Takes from the time of the call at hand: what it has waited for is its own doing.
+    pub fn charge(&self, took: Duration) {
+        self.watch.charge(took);
+    }
+
     /// The number of this thread among those that replaced each other.
     #[must_use]
     pub fn epoch(&self) -> u64 {
@@ -411,9 +422,9 @@ impl Turn<'_> {
             if let Some(fired) = fired {
                 let error = ScriptError::new(format!("promises without end: {fired}"));
                 scope.failed(&error);
-                self.end_call(current, fired);
+                self.drop_job(current, fired);
                 for (_, current) in executor.replace(VecDeque::new()) {
-                    self.end_call(current, fired);
+                    self.drop_job(current, fired);
                 }
                 break;
             }
@@ -446,17 +457,36 @@ impl Turn<'_> {
 
     /// Answers a call that still waits with the limit that work on its behalf was stopped at. Gives whether it waited.
     fn end_call(&mut self, current: Current, fired: Fired) -> bool {
-        let done = current.call.as_ref().and_then(|call| call.take());
+        let call = current.call.as_ref();
+        let done = call.and_then(|call| call.take_unless_settled());
         let Some((done, scope)) = done.zip(current.scope.clone()) else {
             return false;
         };
+        self.tell_stopped(&scope, current, done, fired);
+        true
+    }
+
+    /// Answers the call of a job that is not run any more: with its outcome, if only the telling of it is left.
+    fn drop_job(&mut self, current: Current, fired: Fired) {
+        let waits = current.call.as_ref().and_then(|call| call.take());
+        let Some(((done, outcome), scope)) = waits.zip(current.scope.clone()) else {
+            return;
+        };
+        match outcome {
+            Some(outcome) => {
+                self.enter_as(&scope, current, None, |context| done(context, outcome));
+            }
+            None => self.tell_stopped(&scope, current, done, fired),
+        }
+    }
+
+    fn tell_stopped(&mut self, scope: &Rc<Scope>, current: Current, done: Done, fired: Fired) {
         let error = boa_engine::JsNativeError::error().with_message(fired.to_string());
         let before = self.thread.fired_later.replace(Some(fired));
-        self.enter_as(&scope, current, None, |context| {
+        self.enter_as(scope, current, None, |context| {
             done(context, Err(error.into()));
         });
         self.thread.fired_later.set(before);
-        true
     }
 
     /// Tells of an error that no caller waits for.

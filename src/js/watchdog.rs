@@ -281,6 +281,21 @@ impl ThreadWatch {
         }
     }
 
+    /// What is left of the innermost call's time; nothing where no call runs.
+    pub fn left(&self) -> Option<Duration> {
+        let calls = lock(&self.watched.calls);
+        let call = calls.last()?;
+        let running = call.since.map_or(Duration::ZERO, |since| since.elapsed());
+        Some(call.left.saturating_sub(running))
+    }
+
+    /// Takes from the innermost call's time: work of the host that is to count.
+    pub fn charge(&self, took: Duration) {
+        if let Some(call) = lock(&self.watched.calls).last_mut() {
+            call.left = call.left.saturating_sub(took);
+        }
+    }
+
     /// Whether the innermost call was stopped. Scripts do not go on then, and hosts should not go on for them.
     pub fn fired(&self) -> Option<Fired> {
         lock(&self.watched.calls).last().and_then(|call| call.fired)

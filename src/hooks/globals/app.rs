@@ -16,7 +16,7 @@ use crate::engine::{Error, RequestInfo, context as request_context};
 use crate::filter::Params;
 use crate::hooks::collection::CollectionObject;
 use crate::hooks::failure;
-use crate::hooks::operate::{OPERATION_MAX, operate, wait_for};
+use crate::hooks::operate::{OPERATION_MAX, look_up, wait_for};
 use crate::hooks::record::RecordObject;
 use crate::hooks::session::{Session, ToHost, serve};
 use crate::hooks::values;
@@ -42,7 +42,7 @@ pub(super) const NATIVES: Natives = &[
 fn find_record_by_id(_: &JsValue, args: &[JsValue], context: &mut Context) -> JsResult<JsValue> {
     let collection = target(args.get_or_undefined(0), context)?;
     let id = text(args.get_or_undefined(1), context)?;
-    let record = operate(context, move |app| {
+    let record = look_up(context, move |app| {
         Box::pin(async move {
             let collection = app.named(&collection)?;
             let all = Condition::Always;
@@ -73,7 +73,7 @@ fn find_records_by_ids(_: &JsValue, args: &[JsValue], context: &mut Context) -> 
     let collection = target(args.get_or_undefined(0), context)?;
     let ids = values::json(args.get_or_undefined(1), context)?;
     let ids: Vec<String> = serde_json::from_value(ids).unwrap_or_default();
-    let found = operate(context, move |app| {
+    let found = look_up(context, move |app| {
         Box::pin(async move {
             let collection = app.named(&collection)?;
             let mut link = app.link();
@@ -90,7 +90,7 @@ fn find_record_by_field(_: &JsValue, args: &[JsValue], context: &mut Context) ->
     let collection = target(args.get_or_undefined(0), context)?;
     let field = text(args.get_or_undefined(1), context)?;
     let value = values::json(args.get_or_undefined(2), context)?;
-    let record = operate(context, move |app| {
+    let record = look_up(context, move |app| {
         Box::pin(async move {
             let collection = app.named(&collection)?;
             let value = match collection.field(&field) {
@@ -126,7 +126,7 @@ fn search(_: &JsValue, args: &[JsValue], context: &mut Context) -> JsResult<JsVa
     let member = |name: &str| asked.get(name).map_or_else(String::new, cast::to_text);
     let (filter, sort) = (member("filter"), member("sort"));
     let (limit, offset) = (number(&asked, "limit"), number(&asked, "offset"));
-    let found = operate(context, move |app| {
+    let found = look_up(context, move |app| {
         Box::pin(async move {
             let collection = app.named(&collection)?;
             let engine = app.engine;
@@ -169,7 +169,7 @@ fn find_record_by_token(_: &JsValue, args: &[JsValue], context: &mut Context) ->
         .into_iter()
         .filter(|kind| kinds.is_empty() || kinds.iter().any(|name| name == kind.claim()))
         .collect();
-    let record = operate(context, move |app| {
+    let record = look_up(context, move |app| {
         Box::pin(async move {
             let engine = app.engine;
             let mut link = app.link();
@@ -194,7 +194,7 @@ fn can_access(_: &JsValue, args: &[JsValue], context: &mut Context) -> JsResult<
     } else {
         Some(text(rule, context)?)
     };
-    let may = operate(context, move |app| {
+    let may = look_up(context, move |app| {
         Box::pin(async move {
             let engine = app.engine;
             let mut link = app.link();
@@ -251,7 +251,7 @@ fn relation(_: &JsValue, args: &[JsValue], context: &mut Context) -> JsResult<Js
         .filter_map(RecordObject::record)
         .collect();
     let name = text(args.get_or_undefined(1), context)?;
-    let relation = operate(context, move |app| {
+    let relation = look_up(context, move |app| {
         Box::pin(async move {
             let engine = app.engine;
             let mut link = app.link();

@@ -8,7 +8,7 @@ use super::data::plain;
 use super::plain::to_script;
 use super::registration::text;
 use crate::engine::{Error, Link};
-use crate::hooks::operate::operate;
+use crate::hooks::operate::look_up;
 use crate::model::TokenKind;
 use crate::store::records;
 use crate::store::search::Condition;
@@ -18,7 +18,7 @@ pub(super) const NATIVES: Natives = &[("verifyToken", 1, verify_token), ("getUse
 /// `verifyToken(token)`: `{valid, userId, collection}`; with or without `Bearer`.
 fn verify_token(_: &JsValue, args: &[JsValue], context: &mut Context) -> JsResult<JsValue> {
     let token = text(args.get_or_undefined(0), context)?;
-    let found = operate(context, move |app| {
+    let found = look_up(context, move |app| {
         Box::pin(async move {
             let token = match token.split_at_checked(7) {
                 Some((prefix, rest)) if prefix.eq_ignore_ascii_case("bearer ") => rest,
@@ -48,7 +48,7 @@ fn verify_token(_: &JsValue, args: &[JsValue], context: &mut Context) -> JsResul
 /// `getUser(id)`: the record of `users`, else of another auth collection but superusers; null when there is none.
 fn get_user(_: &JsValue, args: &[JsValue], context: &mut Context) -> JsResult<JsValue> {
     let id = text(args.get_or_undefined(0), context)?;
-    let found = operate(context, move |app| {
+    let found = look_up(context, move |app| {
         Box::pin(async move {
             let engine = app.engine.clone();
             let mut link = match app.tx {

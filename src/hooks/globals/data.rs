@@ -10,7 +10,7 @@ use super::plain::{members, or_error, to_script};
 use super::registration::text;
 use crate::engine::{Engine, Error, Link};
 use crate::filter::{self, Limits, Param, Params};
-use crate::hooks::operate::operate;
+use crate::hooks::operate::{look_up, operate};
 use crate::hooks::session::App;
 use crate::model::{Collection, ExportView, Record};
 use crate::store::search::Condition;
@@ -309,13 +309,13 @@ async fn find(tx: &mut Tx, name: &str, id: &str) -> Result<Record, Error> {
 
 type Future<'a, T> = futures_util::future::BoxFuture<'a, Result<T, Error>>;
 
-/// [`operate`] whose errors are values.
+/// [`look_up`] whose errors are values.
 fn caught<T, F>(context: &mut Context, operation: F) -> JsResult<Result<T, Error>>
 where
     T: Send + 'static,
     F: for<'a> FnOnce(App<'a>) -> Future<'a, T> + Send + 'static,
 {
-    operate(context, move |app| {
+    look_up(context, move |app| {
         let work = operation(app);
         Box::pin(async move { Ok(work.await) })
     })
@@ -326,16 +326,16 @@ fn write<F>(context: &mut Context, work: F) -> JsResult<Result<Json, Error>>
 where
     F: for<'a> FnOnce(Engine, &'a mut Tx) -> Future<'a, Json> + Send + 'static,
 {
-    caught(context, move |app| {
+    operate(context, move |app| {
         let engine = app.engine.clone();
         Box::pin(async move {
-            match app.tx {
+            Ok(match app.tx {
                 Some(tx) => tx.savepoint(move |tx| work(engine, tx)).await,
                 None => {
                     let store = engine.store().clone();
                     store.write(move |tx| work(engine, tx)).await
                 }
-            }
+            })
         })
     })
 }

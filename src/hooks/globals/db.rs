@@ -8,7 +8,7 @@ use super::Natives;
 use super::app::target;
 use super::registration::text;
 use crate::engine::{Engine, Error};
-use crate::hooks::operate::{operate, operate_auxiliary};
+use crate::hooks::operate::{look_up, look_up_auxiliary, operate, operate_auxiliary};
 use crate::hooks::record::RecordObject;
 use crate::hooks::session::App;
 use crate::hooks::values;
@@ -31,28 +31,46 @@ fn statement(args: &[JsValue], at: usize, context: &mut Context) -> JsResult<Sta
 /// `query(text, params, auxiliary)`: `{columns, rows}`, each row a list.
 fn query(_: &JsValue, args: &[JsValue], context: &mut Context) -> JsResult<JsValue> {
     let statement = statement(args, 0, context)?;
+    let kind = statement.kind();
     if args.get_or_undefined(2).to_boolean() {
-        let found = operate_auxiliary(context, move |app| Box::pin(in_logs(app, statement)))?;
+        let found = if kind == StatementKind::Read {
+            look_up_auxiliary(context, move |app| Box::pin(in_logs(app, statement)))?
+        } else {
+            operate_auxiliary(context, move |app| Box::pin(in_logs(app, statement)))?
+        };
+        return rows_to_js(found, context);
+    }
+    if kind == StatementKind::Read {
+        let found = look_up(context, move |app| {
+            Box::pin(async move {
+                if app.tx.is_some() {
+                    return in_transaction(app, statement, kind).await;
+                }
+                let mut conn = app.engine.read().await?;
+                Ok(statement::query(&mut conn, &statement).await?)
+            })
+        })?;
         return rows_to_js(found, context);
     }
     let found = operate(context, move |app| {
-        Box::pin(async move {
-            if app.tx.is_none() && statement.kind() == StatementKind::Read {
-                let mut conn = app.engine.read().await?;
-                return Ok(statement::query(&mut conn, &statement).await?);
-            }
-            let kind = statement.kind();
-            app.write(kind == StatementKind::Define, move |engine, tx| {
-                Box::pin(async move {
-                    let rows = statement::query(tx, &statement).await?;
-                    note(&engine, tx, kind).await?;
-                    Ok(rows)
-                })
-            })
-            .await
-        })
+        Box::pin(in_transaction(app, statement, kind))
     })?;
     rows_to_js(found, context)
+}
+
+async fn in_transaction(
+    app: App<'_>,
+    statement: Statement,
+    kind: StatementKind,
+) -> Result<Rows, Error> {
+    app.write(kind == StatementKind::Define, move |engine, tx| {
+        Box::pin(async move {
+            let rows = statement::query(tx, &statement).await?;
+            note(&engine, tx, kind).await?;
+            Ok(rows)
+        })
+    })
+    .await
 }
 
 fn rows_to_js(found: Rows, context: &mut Context) -> JsResult<JsValue> {
@@ -129,7 +147,7 @@ async fn in_logs(app: App<'_>, statement: Statement) -> Result<Rows, Error> {
 fn records(_: &JsValue, args: &[JsValue], context: &mut Context) -> JsResult<JsValue> {
     let collection = target(args.get_or_undefined(0), context)?;
     let statement = statement(args, 1, context)?;
-    let found = operate(context, move |app| {
+    let found = look_up(context, move |app| {
         Box::pin(async move {
             let collection = app.named(&collection)?;
             let mut link = app.link();

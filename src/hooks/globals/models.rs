@@ -13,7 +13,7 @@ use crate::engine::Error;
 use crate::engine::collections::Import;
 use crate::engine::settings::Settings;
 use crate::hooks::collection::CollectionObject;
-use crate::hooks::operate::operate;
+use crate::hooks::operate::{look_up, operate};
 use crate::hooks::record::RecordObject;
 use crate::hooks::values;
 use crate::hooks::world::world;
@@ -194,7 +194,7 @@ fn import_collections(_: &JsValue, args: &[JsValue], context: &mut Context) -> J
 
 /// The collections as the call at hand sees them.
 fn all_collections(context: &mut Context) -> JsResult<Vec<Arc<Collection>>> {
-    operate(context, move |app| {
+    look_up(context, move |app| {
         Box::pin(async move {
             let schema = match &app.tx {
                 Some(tx) => Arc::clone(tx.schema()),
@@ -256,7 +256,7 @@ fn is_current(_: &JsValue, args: &[JsValue], _: &mut Context) -> JsResult<JsValu
 /// `viewFields(query)`: the fields that a SELECT gives a view.
 fn view_fields(_: &JsValue, args: &[JsValue], context: &mut Context) -> JsResult<JsValue> {
     let query = text(args.get_or_undefined(0), context)?;
-    let fields = operate(context, move |app| {
+    let fields = look_up(context, move |app| {
         Box::pin(async move {
             let engine = app.engine;
             let mut link = app.link();
@@ -277,7 +277,7 @@ fn file_owner(_: &JsValue, args: &[JsValue], context: &mut Context) -> JsResult<
     let view = target(args.get_or_undefined(0), context)?;
     let field = text(args.get_or_undefined(1), context)?;
     let file = text(args.get_or_undefined(2), context)?;
-    let found = operate(context, move |app| {
+    let found = look_up(context, move |app| {
         Box::pin(async move {
             let view = app.named(&view)?;
             let engine = app.engine;

@@ -3,15 +3,20 @@
     "use strict";
 
     // What data shows of itself: validation errors and, nested, objects of them; the rest only that it is invalid.
-    const publicData = (data) => {
-        if (data === null || typeof data !== "object" || Array.isArray(data)) return {};
+    const SHOWN_MAX = 10000;
+    const publicData = (data, left = { values: SHOWN_MAX }) => {
+        if (data === null || typeof data !== "object" || Array.isArray(data) || ArrayBuffer.isView(data)) return {};
         if (data instanceof ApiError || data instanceof ValidationError) return {};
         if (data instanceof Error || data.isHostError === true) return data.data && typeof data.data === "object" ? data.data : {};
         const shown = {};
-        for (const key of Object.keys(data)) shown[key] = publicItem(data[key]);
+        for (const key of Object.keys(data)) {
+            // Few objects can be many members, when they hold each other more than once.
+            if (left.values-- === 0) throw new RangeError("the data of the error is too large");
+            shown[key] = publicItem(data[key], left);
+        }
         return shown;
     };
-    const publicItem = (item) => {
+    const publicItem = (item, left) => {
         if (item instanceof ValidationError) {
             const shown = { code: item.code(), message: host.response.sentence(item.message()) };
             if (Object.keys(item.params()).length > 0) shown.params = item.params();
@@ -21,7 +26,7 @@
         if (own && typeof item.code === "string" && typeof item.message === "string" && !(item instanceof Error)) {
             return { code: item.code, message: host.response.sentence(item.message) };
         }
-        if (own && !Array.isArray(item) && !(item instanceof Error)) return publicData(item);
+        if (own && !Array.isArray(item) && !(item instanceof Error)) return publicData(item, left);
         return { code: "validation_invalid_value", message: "Invalid value." };
     };
 

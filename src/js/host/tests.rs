@@ -1,5 +1,4 @@
 use std::sync::mpsc;
-use std::time::Instant;
 
 use tokio::sync::oneshot;
 
@@ -42,7 +41,7 @@ async fn a_thread_that_is_left_behind_runs_only_when_nobody_else_wants_to() {
         budget: Duration::from_millis(10),
         ..HostOptions::default()
     };
-    let host = Host::start(options, Arc::new(|_| ()), Arc::new(|_| ())).unwrap();
+    let host = Host::start(options, Arc::new(|_| ())).unwrap();
     let (go_on, told) = hang_and_tell(&host);
     host.left(0).await;
     drop(go_on);
@@ -55,11 +54,10 @@ async fn a_thread_that_is_left_behind_runs_only_when_nobody_else_wants_to() {
 
 /// Scripts that go down the native stack in one step of the interpreter.
 const DEEP: &[&str] = &[
-    "let o = {}; for (let i = 0; i < 12e4; i++) o = Object.create(o); o.x",
-    "let o = {}; for (let i = 0; i < 12e4; i++) o = { __proto__: o }; 'x' in o",
-    "let o = {}; for (let i = 0; i < 8e4; i++) o = new Proxy(o, {}); o.x = 1",
-    "let o = {}; for (let i = 0; i < 8e4; i++) o = new Proxy(o, {}); Object.keys(o)",
-    "let o = Object; for (let i = 0; i < 12e4; i++) o = class extends o {}; o.x",
+    "let o = {}; for (let i = 0; i < 1e4; i++) o = Object.create(o); o.x",
+    "let o = {}; for (let i = 0; i < 1e4; i++) o = new Proxy(o, {}); o.x = 1",
+    "let o = {}; for (let i = 0; i < 1e4; i++) o = new Proxy(o, {}); Object.keys(o)",
+    "let o = Object; for (let i = 0; i < 1e4; i++) o = class extends o {}; o.x",
 ];
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -68,10 +66,10 @@ async fn a_script_that_uses_up_the_stack_costs_its_thread_alone() {
         budget: Duration::from_secs(60),
         growth_bytes_max: 0,
         // Less than in earnest: there is less to fill.
-        stack_bytes: 16 << 20,
+        stack_bytes: 2 << 20,
         ..HostOptions::default()
     };
-    let host = Host::start(options, Arc::new(|_| ()), Arc::new(|_| ())).unwrap();
+    let host = Host::start(options, Arc::new(|_| ())).unwrap();
     for (epoch, source) in DEEP.iter().enumerate() {
         let job = move |turn: &mut Turn<'_>| {
             let reporter = std::rc::Rc::new(|_: &_, _: &_| ());
@@ -84,10 +82,9 @@ async fn a_script_that_uses_up_the_stack_costs_its_thread_alone() {
                 println!("{source}: {ended:?}");
             });
         };
-        let submitted = Instant::now();
         host.submit(&Route::General, Box::new(job)).unwrap();
-        host.left(epoch as u64).await;
-        assert!(submitted.elapsed() < Duration::from_secs(50), "{source}");
+        let left = tokio::time::timeout(Duration::from_secs(30), host.left(epoch as u64));
+        assert!(left.await.is_ok(), "it did not overflow: {source}");
         assert!(works(&host).await, "{source}");
     }
     host.stop();
@@ -102,18 +99,12 @@ async fn too_many_stuck_threads_are_a_pause_and_not_the_end() {
         recovery: Duration::from_secs(3),
         ..HostOptions::default()
     };
-    let files = Arc::new(Mutex::new(Vec::new()));
-    let lost: Lost = {
-        let files = Arc::clone(&files);
-        Arc::new(move |file| files.lock().unwrap().push(file.to_owned()))
-    };
-    let host = Host::start(options, Arc::new(|_| ()), lost).unwrap();
+    let host = Host::start(options, Arc::new(|_| ())).unwrap();
     let mut hanging = Vec::new();
     for epoch in 0..2 {
         hanging.push(hang(&host));
         host.left(epoch).await;
     }
-    assert_eq!(*files.lock().unwrap(), [Path::new(FILE); 2]);
     while !host.inner.recovering.load(Ordering::Relaxed) {
         tokio::task::yield_now().await;
     }

@@ -6,6 +6,7 @@
 
 use std::cell::RefCell;
 
+use boa_engine::builtins::typed_array::TypedArray;
 use boa_engine::object::FunctionObjectBuilder;
 use boa_engine::object::builtins::{JsRegExp, JsTypedArray};
 use boa_engine::property::{PropertyDescriptor, PropertyKey};
@@ -20,6 +21,8 @@ use crate::js::value;
 const ARRAY_LENGTH_MAX: u64 = 5_000_000;
 /// How long typed arrays may be that are sorted or made a text: that is more work per element.
 const SORTED_LENGTH_MAX: usize = 1_000_000;
+/// How many elements or characters are listed as members.
+const MEMBERS_MAX: usize = 1_000_000;
 /// How many arguments a function may be applied to.
 const ARGUMENTS_MAX: u64 = 200_000;
 /// How long texts may be that a built-in function makes of shorter ones, in UTF-16 units.
@@ -67,6 +70,20 @@ const WALKS: [&str; 30] = [
     "toLocaleString",
 ];
 
+/// Those of `Object` that go through all members of what they are given.
+const LISTS: [&str; 10] = [
+    "assign",
+    "entries",
+    "freeze",
+    "getOwnPropertyDescriptors",
+    "getOwnPropertyNames",
+    "isFrozen",
+    "isSealed",
+    "keys",
+    "seal",
+    "values",
+];
+
 /// Puts the checks in front of the built-in functions.
 ///
 /// # Errors
@@ -79,6 +96,7 @@ pub(super) fn install(context: &mut Context) -> JsResult<()> {
     let string_constructor = constructors.string().constructor();
     let function = constructors.function().prototype();
     let typed = constructors.typed_array().prototype();
+    let object_constructor = constructors.object().constructor();
     for name in WALKS {
         guard(&array, name, walks_array, context)?;
     }
@@ -94,7 +112,11 @@ pub(super) fn install(context: &mut Context) -> JsResult<()> {
     for name in ["sort", "toSorted", "join", "toLocaleString"] {
         guard(&typed, name, walks_typed_array, context)?;
     }
+    for name in LISTS {
+        guard(&object_constructor, name, lists_members, context)?;
+    }
     let global = context.global_object();
+    guard_of(&global, "Reflect", "ownKeys", lists_members, context)?;
     guard_of(&global, "Reflect", "apply", applies_to_third, context)?;
     guard_of(&global, "Reflect", "construct", applies_to_second, context)?;
     guard_of(&global, "JSON", "stringify", makes_json, context)?;
@@ -224,6 +246,24 @@ fn walks_typed_array(this: &JsValue, _: &[JsValue], context: &mut Context) -> Js
         Some(array) if array.length(context)? > SORTED_LENGTH_MAX => Err(too_long()),
         _ => Ok(()),
     }
+}
+
+/// The elements of typed arrays and the characters of texts are members, each of which is made a text.
+fn lists_members(_: &JsValue, args: &[JsValue], context: &mut Context) -> JsResult<()> {
+    for value in args {
+        let characters = value.as_string().map(|text| text.len());
+        let elements = match value.as_object() {
+            Some(object) if object.is::<TypedArray>() => {
+                Some(JsTypedArray::from_object(object)?.length(context)?)
+            }
+            Some(object) => object.downcast_ref::<JsString>().map(|text| text.len()),
+            None => None,
+        };
+        if characters.or(elements).unwrap_or_default() > MEMBERS_MAX {
+            return Err(too_much("the object has too many members"));
+        }
+    }
+    Ok(())
 }
 
 /// What is iterated calls the interpreter for each element; what only has a length does not.

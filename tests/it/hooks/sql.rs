@@ -1,8 +1,10 @@
 //! SQL of scripts: `db.query` only reads; `$app.db()` stays inside its transaction.
 
+use std::time::{Duration, Instant};
+
 use serde_json::{Value, json};
 
-use super::{execute, open_collection};
+use super::{execute, open_collection, until};
 use crate::support::TestApp;
 
 async fn app() -> TestApp {
@@ -164,4 +166,57 @@ async fn a_statement_that_changes_an_account_ends_its_sessions() {
     ann.post("/api/collections/users/auth-refresh", json!({}))
         .await
         .expect(401);
+}
+
+/// As many rows as there is time for.
+const SLOW: &str =
+    "WITH RECURSIVE c(x) AS (SELECT 1 UNION ALL SELECT x + 1 FROM c) SELECT count(*) AS n FROM c";
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_slow_query_ends_with_its_call_and_lets_others_go_on() {
+    let limit = Duration::from_secs(3);
+    let slow = format!(
+        r#"
+        let ended = false;
+        const slow = () => db.query(`{SLOW}`);
+        routerAdd("GET", "/slow", (e) => {{
+            storage.set("begun", true);
+            const all = [slow(), slow()];
+            ended = true;
+            return e.json(200, all);
+        }});
+        routerAdd("GET", "/written", (e) => e.json(200, $app.db().newQuery(`{SLOW}`).all([])));
+        routerAdd("GET", "/quick", (e) => e.json(200, {{ ended, begun: storage.get("begun") ?? false }}));
+        "#
+    );
+    let app = TestApp::new()
+        .with(move |config| config.hooks.timeout = limit)
+        .hook("slow.js", &slow)
+        .start()
+        .await;
+    let guest = app.guest();
+    let began = Instant::now();
+    let (_, ()) = tokio::join!(guest.get("/slow"), async {
+        until("the query", async || {
+            guest.get("/quick").await.expect(200)["begun"] == true
+        })
+        .await;
+        let quick = guest.get("/quick").await.expect(200);
+        assert_eq!(quick["ended"], false, "it waited for the query");
+    });
+    // The two of them have had the time of one call, not what a query has.
+    assert!(
+        began.elapsed() < Duration::from_secs(20),
+        "{:?}",
+        began.elapsed()
+    );
+    let began = Instant::now();
+    let written = guest.get("/written").await;
+    assert!(written.status >= 400, "{written:?}");
+    assert!(
+        began.elapsed() < Duration::from_secs(20),
+        "{:?}",
+        began.elapsed()
+    );
+    guest.get("/quick").await.expect(200);
 }
