@@ -7,9 +7,10 @@
 use std::sync::Arc;
 
 use futures_util::future::BoxFuture;
+use serde_json::{Map, Value as Json};
 
 use super::{Engine, Error, RequestInfo};
-use crate::model::{Collection, Record};
+use crate::model::{Collection, FieldErrors, Record};
 use crate::store::{Failure, Tx};
 
 /// What happens to the record.
@@ -126,6 +127,16 @@ pub trait RecordHook: Send + Sync {
     /// the body without a word, so that the stored value stays.
     fn is_settable(&self, _collection: &Collection, _field: &str) -> bool {
         true
+    }
+
+    /// Checks what a client sends before it is cast to the fields' types: a cast makes 0 of what is no number.
+    fn check_input(
+        &self,
+        _collection: &Collection,
+        _body: &Map<String, Json>,
+        _is_new: bool,
+    ) -> FieldErrors {
+        FieldErrors::default()
     }
 
     /// Whether the handler must see this collection's records before they are checked, since it completes them or hears of
@@ -298,6 +309,22 @@ impl Hooks {
                 }
             }
         }
+    }
+
+    /// What the handlers have against a body.
+    pub(super) fn check_input(
+        &self,
+        collection: &Collection,
+        body: &Map<String, Json>,
+        is_new: bool,
+    ) -> FieldErrors {
+        let mut errors = FieldErrors::default();
+        for handler in &self.handlers {
+            if handler.wants(collection) {
+                errors.merge(handler.check_input(collection, body, is_new));
+            }
+        }
+        errors
     }
 
     /// Whether a handler must see the records of a collection before they are checked.

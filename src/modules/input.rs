@@ -13,7 +13,11 @@ use crate::model::{FieldError, FieldErrors};
 
 /// The fields of a body, read one by one.
 #[derive(Clone, Debug, Default)]
-pub struct Fields(Map<String, Json>);
+pub struct Fields {
+    fields: Map<String, Json>,
+    /// Forms have no types: all their values are texts.
+    is_form: bool,
+}
 
 impl Fields {
     /// Reads a JSON body. Existing clients send no body with a JSON type, and bodies without a type: an empty body has no
@@ -22,7 +26,21 @@ impl Fields {
     /// # Errors
     /// 400 for a malformed body, 413 past the route's [`BodyLimit`].
     pub async fn read(request: &HttpRequest, payload: Payload) -> Result<Self, ApiError> {
-        Ok(Self(read_body(request, payload).await?.fields))
+        let body = read_body(request, payload).await?;
+        Ok(Self::of(body.fields, is_form(request)))
+    }
+
+    /// The fields of a body that was read. Of forms, what was inferred from texts is text again.
+    #[must_use]
+    pub fn of(mut fields: Map<String, Json>, is_form: bool) -> Self {
+        if is_form {
+            for value in fields.values_mut() {
+                if matches!(value, Json::Number(_) | Json::Bool(_)) {
+                    *value = value.to_string().into();
+                }
+            }
+        }
+        Self { fields, is_form }
     }
 
     /// A text of at most `chars_max` characters; absent, `null` and empty are `None`.
@@ -65,6 +83,9 @@ impl Fields {
         match self.get(name) {
             None | Some(Json::Null) => Ok(None),
             Some(Json::Bool(flag)) => Ok(Some(*flag)),
+            Some(Json::String(text)) if self.is_form && text.is_empty() => Ok(None),
+            Some(Json::String(text)) if self.is_form && text == "true" => Ok(Some(true)),
+            Some(Json::String(text)) if self.is_form && text == "false" => Ok(Some(false)),
             Some(_) => Err(refused(name, "Must be true or false.")),
         }
     }
@@ -77,6 +98,8 @@ impl Fields {
         let number = match self.get(name) {
             None | Some(Json::Null) => return Ok(None),
             Some(Json::Number(number)) => whole_of(number),
+            Some(Json::String(text)) if self.is_form && text.is_empty() => return Ok(None),
+            Some(Json::String(text)) if self.is_form => text.parse().ok(),
             Some(_) => None,
         };
         let Some(number) = number else {
@@ -91,20 +114,29 @@ impl Fields {
     /// A field as it was sent, under either spelling; `null` is there.
     #[must_use]
     pub fn get(&self, name: &str) -> Option<&Json> {
-        self.0.get(name).or_else(|| self.0.get(&camel_case(name)))
+        let fields = &self.fields;
+        fields.get(name).or_else(|| fields.get(&camel_case(name)))
     }
 
     /// The fields as they were sent.
     #[must_use]
     pub fn into_map(self) -> Map<String, Json> {
-        self.0
+        self.fields
     }
 }
 
 impl From<Map<String, Json>> for Fields {
     fn from(fields: Map<String, Json>) -> Self {
-        Self(fields)
+        Self::of(fields, false)
     }
+}
+
+/// Whether a request sends a form.
+pub(super) fn is_form(request: &HttpRequest) -> bool {
+    let kind = request.headers().get("content-type");
+    let kind = kind.and_then(|kind| kind.to_str().ok()).unwrap_or_default();
+    let kind = kind.trim_start().to_ascii_lowercase();
+    kind.starts_with("multipart/") || kind.starts_with("application/x-www-form-urlencoded")
 }
 
 /// Reads fields and files as [`Fields::read`] does.
@@ -171,7 +203,7 @@ mod tests {
     use super::*;
 
     fn fields(body: Json) -> Fields {
-        Fields(body.as_object().unwrap().clone())
+        Fields::from(body.as_object().unwrap().clone())
     }
 
     #[test]
@@ -180,6 +212,21 @@ mod tests {
         assert_eq!(body.whole("period_days", 1, 10).unwrap(), Some(3));
         assert_eq!(body.flag("is_on").unwrap(), Some(true));
         assert_eq!(body.flag("is_off").unwrap(), None);
+    }
+
+    #[test]
+    fn forms_have_texts_alone() {
+        let body = json!({"a": 12, "b": true, "c": "", "d": "x"});
+        let body = Fields::of(body.as_object().unwrap().clone(), true);
+        assert_eq!(body.text("a", 9).unwrap(), Some("12"));
+        assert_eq!(body.text("b", 9).unwrap(), Some("true"));
+        assert_eq!(body.whole("a", 0, 99).unwrap(), Some(12));
+        assert_eq!(body.flag("b").unwrap(), Some(true));
+        assert_eq!(
+            (body.flag("c").unwrap(), body.whole("c", 0, 9).unwrap()),
+            (None, None)
+        );
+        assert!(body.flag("d").is_err() && body.whole("d", 0, 9).is_err());
     }
 
     #[test]

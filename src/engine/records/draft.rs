@@ -37,6 +37,8 @@ pub struct Draft {
     pub request: RequestInfo,
     form: PasswordForm,
     access: Access,
+    /// What hooks have against the body as it was sent.
+    refused: FieldErrors,
     /// What an update was drafted from, in case the record changes before it is saved.
     pub(super) basis: Option<Basis>,
 }
@@ -240,6 +242,7 @@ impl Engine {
             prepare_update(&mut draft.record, self.now());
         }
         let mut errors = draft.form_errors();
+        errors.merge(draft.refused.clone());
         if errors.is_empty() && draft.needs_old_password() {
             errors = self.check_old_password(draft).await?;
         }
@@ -407,6 +410,7 @@ fn apply(hooks: &Hooks, mut record: Record, request: &RequestInfo, input: Input)
             old: text("oldPassword"),
         };
     }
+    let refused = hooks.check_input(&collection, &body, record.is_new());
     record.uploads = uploads.into_iter().map(|(_, upload)| upload).collect();
     let resolved = record.apply(&body);
     Draft {
@@ -414,6 +418,7 @@ fn apply(hooks: &Hooks, mut record: Record, request: &RequestInfo, input: Input)
         request: request.with_body(resolved),
         form,
         access: Access::of(request),
+        refused,
         basis: None,
     }
 }

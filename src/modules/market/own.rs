@@ -3,6 +3,7 @@
 //! Record hooks see a record and not who saves it. The market marks its own saves by the record's id for as long as they
 //! last; whatever else is saved meanwhile, by scripts or cascades, is nobody's and is checked.
 
+use super::OPERATIONS;
 use crate::base::Cents;
 use crate::engine::{Engine, Error};
 use crate::model::Record;
@@ -38,6 +39,16 @@ pub(super) struct Own {
     pub(super) actor: String,
 }
 
+/// What a row of the ledger says.
+const LEDGER: [&str; 6] = [
+    "user",
+    "vente",
+    "montant",
+    "operation",
+    "status",
+    "metadata",
+];
+
 tokio::task_local! {
     static OWN: (String, Own);
 }
@@ -54,10 +65,20 @@ pub(super) async fn save(
     validate: bool,
 ) -> Result<Record, Error> {
     let mark = (record.id().to_owned(), own);
+    let wanted = (record.collection().name == OPERATIONS).then(|| record.clone());
     // Boxed: sales save operations inside of sales.
     let save: futures_util::future::BoxFuture<'_, _> =
         Box::pin(engine.save_with(tx, record, validate));
-    OWN.scope(mark, save).await
+    let saved = OWN.scope(mark, save).await?;
+    // A script may have a word on a row of the ledger, and none on its figures.
+    let is_changed = |wanted: &Record| {
+        let mut fields = LEDGER.iter();
+        fields.any(|field| saved.get(field) != wanted.get(field))
+    };
+    if wanted.as_ref().is_some_and(is_changed) {
+        return Err(super::Error::Meddled.into());
+    }
+    Ok(saved)
 }
 
 /// What is known of a record's save if it is the market's own.

@@ -11,7 +11,7 @@ use crate::engine::Link;
 use crate::engine::records::{Input, ListParams};
 use crate::http::rate::RateLimits;
 use crate::http::{ApiError, BodyLimit, Caller, ModuleRoute, Paging, Query, json as response};
-use crate::modules::input::{Fields, camel_case, read_body, refused};
+use crate::modules::input::{Fields, camel_case, is_form, read_body, refused};
 use crate::modules::owner_of;
 use crate::modules::page::{Page, write_records};
 
@@ -77,11 +77,7 @@ pub(super) async fn create_post(
     let engine = social.engine();
     limits.check_path(engine, &caller, &request)?;
     user_of(&caller)?;
-    let is_form = request.headers().get("content-type").is_some_and(|kind| {
-        kind.as_bytes()
-            .get(..4)
-            .is_some_and(|start| start.eq_ignore_ascii_case(b"mult"))
-    });
+    let is_form = is_form(&request);
     let body = read_body(&request, payload).await?;
     let posts = engine.collection(POSTS)?;
     let mut uploads = Vec::new();
@@ -94,7 +90,7 @@ pub(super) async fn create_post(
         }
     }
     let input = Input {
-        body: post_fields(&body.fields.into(), is_form)?,
+        body: post_fields(&Fields::of(body.fields, is_form), is_form)?,
         uploads,
     };
     let post = engine.create_record(&caller.info, &posts, input).await?;
@@ -112,7 +108,13 @@ pub(super) async fn create_post(
 
 /// The fields of a post as the engine takes them. Forms have no types: their texts are cast.
 fn post_fields(fields: &Fields, is_form: bool) -> Result<Map<String, Json>, ApiError> {
-    let mut body = Map::new();
+    // Whatever else the collection has got is passed on.
+    let mut body = fields.clone().into_map();
+    for name in TEXTS.into_iter().chain(["is_public", "data_action"]) {
+        if name.contains('_') {
+            body.remove(name);
+        }
+    }
     for name in TEXTS {
         let is_text = matches!(fields.get(name), None | Some(Json::Null | Json::String(_)));
         if !is_form && !is_text {

@@ -107,15 +107,13 @@ impl Ventes {
         if !due.is_empty() && due < self.market.engine().now().to_string().as_str() {
             return Err(Error::PastDue);
         }
-        if number(&article, "quantite") < quantity {
+        while number(&article, "quantite") < quantity {
             // What others did not pay in time is free again.
-            if self.market.expire_in(event.tx, Some(&id)).await? > 0 {
-                let found = self.market.find(event.tx, ARTICLES, &id).await?;
-                article = found.ok_or(Error::NoArticle)?;
-            }
-            if number(&article, "quantite") < quantity {
+            if self.market.expire_in(event.tx, Some(&id)).await? == 0 {
                 return Err(Error::OutOfStock);
             }
+            let found = self.market.find(event.tx, ARTICLES, &id).await?;
+            article = found.ok_or(Error::NoArticle)?;
         }
         let amount = match own.and_then(|own| own.amount) {
             Some(amount) => amount,

@@ -3,7 +3,7 @@
 use serde_json::json;
 
 use super::{app, article, buy_path, credit, every, stock, wallet};
-use crate::support::record;
+use crate::support::{TestApp, record};
 
 #[tokio::test]
 async fn prices_are_amounts() {
@@ -134,4 +134,76 @@ async fn credits_are_amounts_of_users() {
         (&json!("paye"), &json!({}))
     );
     assert_eq!(wallet(&bob).await, (30, 0));
+}
+
+#[tokio::test]
+async fn what_is_no_number_is_no_price() {
+    let app = app().await;
+    let ann = app.user("ann");
+    for wrong in [
+        json!(null),
+        json!(""),
+        json!("5,5"),
+        json!("abc"),
+        json!([5]),
+        json!(true),
+    ] {
+        for field in ["prix", "quantite"] {
+            let mut body = json!({"title": "x", "prix": 10, "quantite": 1});
+            body[field] = wrong.clone();
+            let refused = ann.try_create("articles", body).await.expect(400);
+            assert!(
+                refused["data"].get(field).is_some(),
+                "{field} {wrong}: {refused}"
+            );
+        }
+    }
+    let made = ann
+        .create(
+            "articles",
+            json!({"title": "x", "prix": "9.99", "quantite": 1}),
+        )
+        .await;
+    assert_eq!(made["prix"], 9.99);
+    let path = crate::support::record("articles", made["id"].as_str().unwrap());
+    for wrong in [
+        json!({"prix": null}),
+        json!({"prix": "abc"}),
+        json!({"quantite": 2_000_000_000_u64}),
+    ] {
+        ann.patch(&path, wrong).await.expect(400);
+    }
+    assert_eq!(
+        ann.view("articles", made["id"].as_str().unwrap()).await["prix"],
+        9.99
+    );
+}
+
+#[tokio::test]
+async fn no_script_changes_the_figures_of_the_ledger() {
+    let script = r#"
+        onRecordCreate((e) => { e.record.set("montant", 1); e.next() }, "operations")
+    "#;
+    let app = TestApp::new()
+        .modules("market")
+        .hook("a.pb.js", script)
+        .start()
+        .await;
+    let (ann, bob) = (app.user("ann"), app.user("bob"));
+    let made = ann
+        .create("articles", json!({"title": "x", "prix": 30, "quantite": 3}))
+        .await;
+    let id = made["id"].as_str().unwrap();
+    bob.post(&format!("/api/articles/{id}/buy"), json!({}))
+        .await
+        .expect(400);
+    assert_eq!(ann.view("articles", id).await["quantite"], 3);
+    let root = app.superuser();
+    assert_eq!(
+        (
+            root.count("ventesArticle").await,
+            root.count("operations").await
+        ),
+        (0, 0)
+    );
 }

@@ -622,3 +622,39 @@ async fn files_of_a_private_post_are_their_owners() {
     ann.update("posts", id, json!({"isPublic": true})).await;
     assert_eq!(app.guest().get(&file).await.status, 200);
 }
+
+#[tokio::test]
+async fn forms_are_texts_and_further_fields_are_kept() {
+    let app = app().await;
+    let ann = app.user("ann");
+    let root = app.superuser();
+    let posts = root.get("/api/collections/posts").await.expect(200);
+    let mut fields = posts["fields"].as_array().unwrap().clone();
+    fields.push(json!({"name": "mood", "type": "text"}));
+    let changed = json!({"fields": fields});
+    root.patch("/api/collections/posts", changed)
+        .await
+        .expect(200);
+    let body = json!({"type": "html", "is_public": true, "mood": "good"});
+    let made = ann.post("/api/posts", body).await.expect(201);
+    assert_eq!(made["post"]["mood"], "good");
+    let id = made["post_id"].as_str().unwrap().to_owned();
+    for text in ["123", "true"] {
+        let form = ann
+            .request(Method::POST, &path(&id, "comment"))
+            .form(&[("content", text)]);
+        let id = ann.send(form).await.expect(200)["comment_id"].clone();
+        let comment = ann.view("comments", id.as_str().unwrap()).await;
+        assert_eq!(comment["content"], *text);
+    }
+    let form = ann.request(Method::POST, "/api/posts").form(&[
+        ("type", "html"),
+        ("content", "007"),
+        ("is_public", "true"),
+    ]);
+    let made = ann.send(form).await.expect(201);
+    assert_eq!(
+        (&made["post"]["content"], &made["post"]["isPublic"]),
+        (&json!("007"), &json!(true))
+    );
+}
