@@ -342,8 +342,6 @@ async fn a_script_that_gets_stuck_again_and_again_still_guards() {
     }
     let bad = script(&app, "bad").await;
     assert_eq!(bad["is_running"], true, "{bad}");
-    // The status counts the calls that were lost.
-    assert!(bad["errors"].as_i64() >= Some(4), "{bad}");
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
