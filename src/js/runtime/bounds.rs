@@ -493,6 +493,8 @@ fn clones(_: &JsValue, args: &[JsValue], context: &mut Context) -> JsResult<()> 
 struct Visit {
     above: Vec<JsObject>,
     left: usize,
+    /// How much text may come yet.
+    characters: usize,
     /// Whether typed arrays are taken as a whole.
     whole_typed_arrays: bool,
 }
@@ -502,11 +504,23 @@ impl Visit {
         Self {
             above: Vec::new(),
             left: VALUES_MAX,
+            characters: TEXT_LENGTH_MAX,
             whole_typed_arrays,
         }
     }
 
     fn value(&mut self, value: &JsValue, context: &mut Context) -> JsResult<()> {
+        if let Some(text) = value.as_string() {
+            // A clone shares it.
+            let added = if self.whole_typed_arrays {
+                0
+            } else {
+                text.len()
+            };
+            let left = self.characters.checked_sub(added);
+            self.characters = left.ok_or_else(text_too_long)?;
+            return Ok(());
+        }
         match value.as_object() {
             Some(object) => self.object(&object, context),
             None => Ok(()),
