@@ -7,7 +7,7 @@ use super::expiry::Expiry;
 use super::settings::{self, FollowType, Terms};
 use super::state::{
     CHARGE, EXPIRES_AT, FOLLOWER, FOLLOWING, PAID_AMOUNT, PAID_AT, PERIOD_DAYS, ROLE, Role, STATUS,
-    Status, begin_anew, has_run_out, is_due, is_unpaid, number, set_role, set_status,
+    Status, WAS_ACTIVE, begin_anew, has_run_out, is_due, is_unpaid, number, set_role, set_status,
 };
 use super::till::{Bill, Till};
 use super::{Error, FOLLOWS, SETTINGS, USERS, find_pair};
@@ -213,7 +213,11 @@ impl RecordHook for Follows {
                     if request.is_some_and(|info| !info.is_superuser()) {
                         keep(&mut event.record, &[FOLLOWER, FOLLOWING]);
                     }
-                    event.record.to_original().map(|row| Before::of(&row))
+                    let before = event.record.to_original();
+                    if let Some(before) = &before {
+                        note_ban(&mut event.record, before, event.engine.now());
+                    }
+                    before.map(|row| Before::of(&row))
                 }
                 Op::Delete => None,
             };
@@ -309,6 +313,15 @@ pub(super) fn begin_paid(row: &mut Record, now: DateTime) {
         row.set(EXPIRES_AT, until.to_string().into());
     }
     debug_assert!(!has_run_out(row, now));
+}
+
+/// Keeps what a row was when it gets banned, whoever bans.
+fn note_ban(row: &mut Record, before: &Record, now: DateTime) {
+    let is_banned = Status::stored(row) == Some(Status::Banned);
+    if is_banned && Status::stored(before) != Some(Status::Banned) {
+        let was_active = Status::at(before, now) == Some(Status::Active);
+        row.set(WAS_ACTIVE, Value::Bool(was_active));
+    }
 }
 
 /// Puts fields back that no update of a client's changes.

@@ -483,7 +483,7 @@ pub(super) async fn ban_follow(
     decide(&following, &caller, path.into_inner(), Decision::Ban, body).await
 }
 
-/// Lets a banned follower be active again.
+/// Ends a ban: who was active is so again, others may ask again.
 #[utoipa::path(post, path = "/api/follows/{followId}/unban", tag = "follows",
     params(("followId" = String, Path, description = "Id of the follow")),
     responses((status = 200, description = "success, follow_id, status, role"), (status = 401, description = "Signing in is needed"),

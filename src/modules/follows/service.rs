@@ -5,8 +5,8 @@ use serde_json::Map;
 
 use super::settings::{self, Terms};
 use super::state::{
-    APPROVED_AT, APPROVED_BY, CHARGE, FOLLOWER, FOLLOWING, PAID_AMOUNT, PAID_AT, Role, Status,
-    has_run_out, is_due, is_unpaid, number, set_role, set_status,
+    APPROVED_AT, APPROVED_BY, CHARGE, FOLLOWER, FOLLOWING, Role, Status, WAS_ACTIVE, has_run_out,
+    is_due, is_unpaid, set_role, set_status,
 };
 use super::till::Till;
 use super::{Error, FOLLOWS, SETTINGS, USERS, find_pair};
@@ -216,10 +216,10 @@ impl Following {
         Ok(row)
     }
 
-    /// What an unbanned follower is: active, unless their time has run out meanwhile, or they have never paid.
+    /// What an unbanned follower is: active if they were before, and their time has not run out meanwhile. Who was not let
+    /// in, or has not paid, may ask again.
     fn unbanned(&self, row: &Record) -> Status {
-        let has_not_paid = number(row, PAID_AMOUNT) > 0.0 && row.text(PAID_AT).is_empty();
-        if has_not_paid {
+        if !row.flag(WAS_ACTIVE) {
             Status::Rejected
         } else if has_run_out(row, self.engine.now()) {
             Status::Expired

@@ -16,6 +16,8 @@ pub(super) const APPROVED_BY: &str = "approvedBy";
 pub(super) const PERIOD_DAYS: &str = "periodDays";
 /// The charge that a pending row waits for.
 pub(super) const CHARGE: &str = "charge";
+/// Whether a banned row was active before: the end of a ban gives back what there was, and no more.
+pub(super) const WAS_ACTIVE: &str = "wasActive";
 
 /// A follow's state.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -138,6 +140,7 @@ pub(super) fn begin_anew(row: &mut Record) {
     for field in [EXPIRES_AT, PAID_AT, APPROVED_AT, APPROVED_BY, CHARGE] {
         row.set(field, "".into());
     }
+    row.set(WAS_ACTIVE, Value::Bool(false));
     for field in [PAID_AMOUNT, PERIOD_DAYS] {
         row.set(field, Value::Number(0.0));
     }

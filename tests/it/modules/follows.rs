@@ -403,7 +403,7 @@ async fn rejected_and_banned_requests() {
     decides(&bob, &id, "ban", "banned").await;
     decide(&bob, &id, "approve").await.expect(409);
     follow(&ann, &bob).await.expect(403);
-    decides(&bob, &id, "unban", "active").await;
+    decides(&bob, &id, "unban", "rejected").await;
     // The followed user may also forget all of it, which lets the other ask again.
     decides(&bob, &id, "ban", "banned").await;
     bob.delete(&record(PAIRS, &id)).await.expect(204);
@@ -413,6 +413,30 @@ async fn rejected_and_banned_requests() {
     decides(&bob, &other, "reject", "rejected").await;
     set(&bob, json!({"followType": "free"})).await;
     assert_eq!(follows(&ann, &bob, "active").await, other);
+}
+
+#[tokio::test]
+async fn the_end_of_a_ban_gives_back_what_there_was_and_no_more() {
+    let app = TestApp::new().modules("market,follows").start().await;
+    let (ann, bob, carl) = (app.user("ann"), app.user("bob"), app.user("carl"));
+    let admin = follows(&carl, &bob, "active").await;
+    decides(&bob, &admin, "promote", "active").await;
+    ask_first(&bob).await;
+    // A request that nobody approved.
+    let id = follows(&ann, &bob, "pending").await;
+    decides(&carl, &id, "ban", "banned").await;
+    decides(&carl, &id, "unban", "rejected").await;
+    // One that has to be paid by now.
+    set(&bob, json!({"follow_type": "paid_lifetime", "price": 50})).await;
+    follow(&ann, &bob).await.expect(402);
+    decides(&carl, &id, "ban", "banned").await;
+    decides(&carl, &id, "unban", "rejected").await;
+    // One that was let in, banned by a superuser's hand.
+    set(&bob, json!({"follow_type": "free"})).await;
+    assert_eq!(follows(&ann, &bob, "active").await, id);
+    let root = app.superuser();
+    root.update(PAIRS, &id, json!({"status": "banned"})).await;
+    decides(&carl, &id, "unban", "active").await;
 }
 
 #[tokio::test]

@@ -11,6 +11,7 @@ struct Row {
     id: String,
     status: &'static str,
     is_admin: bool,
+    was_active: bool,
 }
 
 #[derive(Clone, Copy)]
@@ -69,6 +70,7 @@ impl Model {
             id: String::new(),
             status,
             is_admin: false,
+            was_active: false,
         });
         (row.status, row.is_admin) = (status, false);
         self.told.push((pair.1, kind));
@@ -101,8 +103,12 @@ impl Model {
                 self.told.push((pair.0, "promoted_to_admin"));
             }
             ("demote", _) if row.is_admin => row.is_admin = false,
-            ("ban", status) if status != "banned" => (row.status, row.is_admin) = ("banned", false),
-            ("unban", "banned") => row.status = "active",
+            ("ban", status) if status != "banned" => {
+                row.was_active = status == "active";
+                (row.status, row.is_admin) = ("banned", false);
+            }
+            ("unban", "banned") if row.was_active => row.status = "active",
+            ("unban", "banned") => row.status = "rejected",
             _ => return 409,
         }
         200
