@@ -2,6 +2,9 @@
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use tokio::sync::Mutex as AsyncMutex;
 
 use super::{COMMENTS, Error, LIKES, POSTS};
 use crate::engine::{self, Engine, Link, RequestInfo};
@@ -21,6 +24,11 @@ const QUARTER_DAYS: f64 = 1.0;
 /// Posts older than this trend only where there are too few others.
 const TRENDING_DAYS: i64 = 30;
 const DAY_S: i64 = 86_400;
+/// A ranking that took no longer is worked out each time.
+const RANKING_FREE: Duration = Duration::from_millis(20);
+/// How many times as long as it took a ranking is kept, at most for `RANKING_MAX`.
+const RANKING_REST: u32 = 20;
+const RANKING_MAX: Duration = Duration::from_secs(10);
 const PUBLIC: &str = "isPublic = true";
 
 /// What one can say of a post without words.
@@ -96,11 +104,21 @@ pub struct Stats {
 #[derive(Clone)]
 pub struct Social {
     engine: Engine,
+    ranking: Arc<AsyncMutex<Option<Ranking>>>,
+}
+
+/// The posts that trend, for as long as working that out anew would cost more than it tells.
+struct Ranking {
+    ids: Vec<String>,
+    until: Instant,
 }
 
 impl Social {
     pub(super) fn new(engine: Engine) -> Self {
-        Self { engine }
+        Self {
+            engine,
+            ranking: Arc::default(),
+        }
     }
 
     pub(super) fn engine(&self) -> &Engine {
@@ -224,11 +242,48 @@ impl Social {
         })
     }
 
-    /// The public posts that get the most attention now: likes and twice the comments, the younger the more.
+    /// The public posts that get the most attention now: likes and twice the comments, the younger the more. Where there
+    /// are so many posts that this takes long, the order may be some seconds old; what is shown is public in any case.
     ///
     /// # Errors
     /// Those of the database.
     pub async fn trending(&self, conn: &mut Conn, limit: u64) -> Result<Vec<Record>, Error> {
+        let count = usize::try_from(limit).unwrap_or(usize::MAX);
+        // One at a time: those who come meanwhile find what the first has worked out.
+        let mut ranking = self.ranking.lock().await;
+        let now = Instant::now();
+        if let Some(known) = ranking.as_ref().filter(|known| now < known.until) {
+            let ids = known.ids.clone();
+            drop(ranking);
+            return self.still_public(conn, &ids, count).await;
+        }
+        let mut found = self.rank(conn, TRENDING_MAX).await?;
+        let took = now.elapsed();
+        *ranking = (took > RANKING_FREE).then(|| Ranking {
+            ids: found.iter().map(|post| post.id().to_owned()).collect(),
+            until: Instant::now() + (took * RANKING_REST).min(RANKING_MAX),
+        });
+        found.truncate(count);
+        Ok(found)
+    }
+
+    async fn still_public(
+        &self,
+        conn: &mut Conn,
+        ids: &[String],
+        count: usize,
+    ) -> Result<Vec<Record>, Error> {
+        let posts = self.engine.collection(POSTS)?;
+        let schema = self.engine.schema();
+        let public = self.engine.condition(&schema, &posts, PUBLIC, None, true)?;
+        let ids: Vec<&str> = ids.iter().map(String::as_str).collect();
+        let mut found = records::find_many(conn, &posts, &ids, &public).await?;
+        found.sort_by_key(|post| ids.iter().position(|id| *id == post.id()));
+        found.truncate(count);
+        Ok(found)
+    }
+
+    async fn rank(&self, conn: &mut Conn, limit: u64) -> Result<Vec<Record>, Error> {
         let now = self.engine.now();
         let since = now.add_seconds(-TRENDING_DAYS * DAY_S);
         let recent = format!("{PUBLIC} && created >= \"{since}\"");
