@@ -404,4 +404,14 @@ mod tests {
         let found = scan(&folders, &BTreeSet::new());
         assert_eq!(found.scripts.len(), 2);
     }
+
+    #[test]
+    fn a_blank_file_is_no_script_yet() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("a.js");
+        for (text, is_script) in [("", false), (" \n", false), ("// nothing", true)] {
+            fs::write(&path, text).unwrap();
+            assert_eq!(read(&path).is_ok(), is_script, "{text:?}");
+        }
+    }
 }
