@@ -6,6 +6,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use arc_swap::ArcSwap;
 use tokio::runtime::Handle;
+use tokio::sync::Notify;
 
 use super::backups::Backups;
 use super::collections::CollectionHooks;
@@ -65,6 +66,7 @@ struct Inner {
     auth_cache: AuthCache,
     backups: Backups,
     bootstrapped: AtomicBool,
+    restart: Notify,
 }
 
 impl Engine {
@@ -100,12 +102,23 @@ impl Engine {
                 auth_cache: AuthCache::default(),
                 backups,
                 bootstrapped: AtomicBool::new(false),
+                restart: Notify::new(),
             }),
         };
         for hook in super::auth::system_hooks() {
             engine.register_hook(hook);
         }
         Ok(engine)
+    }
+
+    /// Lets whoever serves begin anew; nothing happens where nobody does.
+    pub fn request_restart(&self) {
+        self.inner.restart.notify_one();
+    }
+
+    /// Waits until the server is to begin anew.
+    pub async fn restart_requested(&self) {
+        self.inner.restart.notified().await;
     }
 
     /// The collections as they are now.

@@ -40,6 +40,16 @@ impl From<SubscribeError> for Error {
     }
 }
 
+/// Inside the writes of modules and scripts nobody sent what live events refuse: it is a fault of theirs.
+impl From<Error> for engine::Error {
+    fn from(error: Error) -> Self {
+        match error {
+            Error::Engine(error) => error,
+            other => Self::Internal(other.to_string(), None),
+        }
+    }
+}
+
 impl From<Error> for ApiError {
     fn from(error: Error) -> Self {
         use crate::base::code::Code;

@@ -173,7 +173,9 @@ impl Live {
         &self.parts.engine
     }
 
-    pub(super) fn stop(&self) -> CancellationToken {
+    /// Cancelled by [`Live::end`]: tasks beside it end with it.
+    #[must_use]
+    pub fn stop(&self) -> CancellationToken {
         self.parts.stop.clone()
     }
 }

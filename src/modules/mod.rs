@@ -12,6 +12,7 @@
 //! | `dormant` | guarding the collections of modules that are off |
 //! | `input` | bodies of module routes: typed, with both spellings of a key |
 //! | `page` | paged answers |
+//! | `writes` | what the writes of all share |
 
 mod collections;
 mod dormant;
@@ -21,6 +22,7 @@ pub mod market;
 mod page;
 mod registry;
 pub mod social;
+mod writes;
 
 use std::sync::Arc;
 
@@ -30,7 +32,8 @@ use serde_json::Value as Json;
 pub use self::input::{Fields, refused, refused_with};
 pub use self::page::Page;
 pub use self::registry::{Modules, Selection, descriptions};
-use crate::engine::{Engine, RequestInfo, ScriptApi};
+use self::writes::{AHEAD_OF_SCRIPTS, keep, owner_of, within};
+use crate::engine::{Engine, ScriptApi};
 use crate::live::Live;
 
 /// What modules are built on. Cheap to clone.
@@ -101,12 +104,3 @@ const ALL: &[Registration] = &[
         start: follows::start,
     },
 ];
-
-/// The priority of modules' record hooks: scripts see what modules have filled in.
-const AHEAD_OF_SCRIPTS: i32 = -2_000;
-
-/// The id of the caller, if it is a record of `users`.
-fn owner_of(request: &RequestInfo) -> Option<&str> {
-    let auth = request.auth.as_ref()?;
-    (auth.collection().name == "users").then(|| auth.id())
-}

@@ -82,10 +82,7 @@ impl Modules {
                 running: Arc::new([]),
             });
         }
-        live.ensure_topics().await.map_err(|error| match error {
-            crate::live::Error::Engine(error) => error,
-            other => Error::Internal(other.to_string(), None),
-        })?;
+        live.ensure_topics().await?;
         ensure_presence(engine).await?;
         let wanted = chosen
             .iter()

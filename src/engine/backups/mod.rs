@@ -9,7 +9,7 @@ use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, PoisonError};
 
-use tokio::sync::{Notify, watch};
+use tokio::sync::watch;
 use tokio::task::spawn_blocking;
 
 use serde_json::Value as Json;
@@ -47,7 +47,6 @@ pub(super) struct Backups {
     active: Mutex<Option<String>>,
     /// The folder whose content is to replace the directory's.
     restore: watch::Sender<Option<PathBuf>>,
-    restart: Notify,
 }
 
 impl Backups {
@@ -56,7 +55,6 @@ impl Backups {
             files: Storage::local(dir.join(FOLDER)),
             active: Mutex::default(),
             restore: watch::Sender::default(),
-            restart: Notify::new(),
         }
     }
 
@@ -319,16 +317,6 @@ impl Engine {
             }
         });
         Ok(())
-    }
-
-    /// Lets whoever serves begin anew; nothing happens where nobody does.
-    pub fn request_restart(&self) {
-        self.backups().restart.notify_one();
-    }
-
-    /// Waits until the server is to begin anew.
-    pub async fn restart_requested(&self) {
-        self.backups().restart.notified().await;
     }
 
     /// Waits until a backup is to be restored; gives the folder to exchange the directory's content for ([`swap`]).

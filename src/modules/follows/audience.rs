@@ -40,16 +40,16 @@ struct Told {
 }
 
 impl NewPosts {
-    /// Starts the task that tells. Must run inside a runtime.
+    /// Starts the task that tells, which ends with live events. Must run inside a runtime.
     pub(super) fn start(engine: Engine, live: Live) -> Self {
         let (queue, mut waiting) = mpsc::channel::<Told>(POSTS_MAX);
-        tokio::spawn(async move {
+        tokio::spawn(live.stop().run_until_cancelled_owned(async move {
             while let Some(told) = waiting.recv().await {
                 if let Err(error) = tell(&engine, &live, told).await {
                     tracing::warn!(%error, "followers are not told of a post");
                 }
             }
-        });
+        }));
         Self { queue }
     }
 }

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::sync::Notify;
+use tokio_util::sync::CancellationToken;
 
 use super::FOLLOWS;
 use super::state::{EXPIRES_AT, Status, set_status};
@@ -34,8 +35,8 @@ pub(super) struct Expiry {
 }
 
 impl Expiry {
-    /// Registers the hourly job, and starts the task that is nudged. Must run inside a runtime.
-    pub(super) fn start(engine: &Engine) -> Self {
+    /// Registers the hourly job, and starts the task that is nudged, until `stop`. Must run inside a runtime.
+    pub(super) fn start(engine: &Engine, stop: CancellationToken) -> Self {
         let work: crate::engine::crons::Work =
             Arc::new(|engine| Box::pin(async move { note_expired(&engine).await }));
         match Job::new(JOB, HOURLY, work) {
@@ -44,7 +45,7 @@ impl Expiry {
         }
         let expiry = Self::default();
         let (wake, engine) = (Arc::clone(&expiry.wake), engine.clone());
-        tokio::spawn(async move {
+        tokio::spawn(stop.run_until_cancelled_owned(async move {
             loop {
                 let wait = note_next(&engine).await.unwrap_or_else(|error| {
                     tracing::warn!(%error, "expired follows are not noted");
@@ -55,7 +56,7 @@ impl Expiry {
                     () = tokio::time::sleep(wait) => {}
                 }
             }
-        });
+        }));
         expiry
     }
 

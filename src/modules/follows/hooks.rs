@@ -15,7 +15,7 @@ use crate::base::DateTime;
 use crate::engine::{self, Engine, Next, Op, RecordEvent, RecordHook, Stage};
 use crate::live::{Live, Notification};
 use crate::model::{Collection, Record, Value};
-use crate::modules::{AHEAD_OF_SCRIPTS, owner_of};
+use crate::modules::{AHEAD_OF_SCRIPTS, keep, owner_of};
 use crate::store::search::Condition;
 use crate::store::{Tx, records};
 
@@ -324,15 +324,6 @@ fn note_ban(row: &mut Record, before: &Record, now: DateTime) {
     }
 }
 
-/// Puts fields back that no update of a client's changes.
-fn keep(row: &mut Record, fields: &[&str]) {
-    for field in fields {
-        if let Some(value) = row.original(field).cloned() {
-            row.set(field, value);
-        }
-    }
-}
-
 /// Tells a user, once the transaction is committed.
 pub(super) async fn notify(
     live: &Live,
@@ -358,9 +349,6 @@ pub(super) async fn notify(
         message,
         data,
     };
-    match live.notify(tx, notification).await {
-        Ok(_) => Ok(()),
-        Err(crate::live::Error::Engine(error)) => Err(error),
-        Err(other) => Err(engine::Error::Internal(other.to_string(), None)),
-    }
+    live.notify(tx, notification).await?;
+    Ok(())
 }

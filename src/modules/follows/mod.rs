@@ -74,7 +74,7 @@ pub(super) fn start(ground: &Ground) -> Arc<dyn Module> {
     engine.register_hook(Arc::new(hooks::Follows {
         live: ground.live.clone(),
         till: till.clone(),
-        expiry: expiry::Expiry::start(engine),
+        expiry: expiry::Expiry::start(engine, ground.live.stop()),
     }));
     if ground.has("social") {
         let posts = audience::NewPosts::start(engine.clone(), ground.live.clone());

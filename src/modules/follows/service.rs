@@ -14,7 +14,7 @@ use crate::engine::records::{Input, RecordQuery};
 use crate::engine::{self, Engine, Link, RequestInfo};
 use crate::filter::{Param, Params};
 use crate::model::{Record, Value};
-use crate::modules::owner_of;
+use crate::modules::{owner_of, within};
 use crate::store::search::Condition;
 use crate::store::{Conn, Tx, records};
 
@@ -421,12 +421,7 @@ impl Following {
         work: impl for<'t> FnOnce(Self, &'t mut Tx) -> BoxFuture<'t, Result<T, Error>> + Send + 'static,
     ) -> Result<T, engine::Error> {
         let following = self.clone();
-        self.engine
-            .store()
-            .write(move |tx| {
-                Box::pin(async move { work(following, tx).await.map_err(engine::Error::from) })
-            })
-            .await
+        within(&self.engine, None, move |tx| work(following, tx)).await
     }
 }
 

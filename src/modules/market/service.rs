@@ -15,7 +15,7 @@ use crate::engine::{self, Engine, Link, RequestInfo};
 use crate::filter::{Param, Params};
 use crate::live::{Live, Notification, Publication};
 use crate::model::{Record, Value};
-use crate::modules::Ground;
+use crate::modules::{Ground, within};
 use crate::store::records;
 use crate::store::search::Condition;
 use crate::store::{Conn, Tx};
@@ -389,7 +389,7 @@ impl Market {
         let (buyer, seller) = (vente.text("user"), article.text("user"));
         let payload = json!({"type": news.event, "article_id": article.id(),
             "vente_id": vente.id(), "user_id": buyer, "amount": amount});
-        let publication = Publication::new(TOPIC, &payload).map_err(live_error)?;
+        let publication = Publication::new(TOPIC, &payload).map_err(engine::Error::from)?;
         let readers = [buyer, seller].into_iter().filter(|id| !id.is_empty());
         self.live
             .publish_after_commit(tx, publication.for_users(readers));
@@ -408,7 +408,7 @@ impl Market {
             self.live
                 .notify(tx, notification)
                 .await
-                .map_err(live_error)?;
+                .map_err(engine::Error::from)?;
         }
         Ok(())
     }
@@ -422,16 +422,8 @@ impl Market {
         tx: Option<&mut Tx>,
         work: impl for<'t> FnOnce(Self, &'t mut Tx) -> BoxFuture<'t, Result<T, Error>> + Send + 'static,
     ) -> Result<T, engine::Error> {
-        if let Some(tx) = tx {
-            return Ok(work(self.clone(), tx).await?);
-        }
         let market = self.clone();
-        self.engine
-            .store()
-            .write(move |tx| {
-                Box::pin(async move { work(market, tx).await.map_err(engine::Error::from) })
-            })
-            .await
+        within(&self.engine, tx, move |tx| work(market, tx)).await
     }
 }
 
@@ -487,12 +479,5 @@ pub(super) fn number(record: &Record, field: &str) -> f64 {
     match record.get(field) {
         Some(Value::Number(number)) => *number,
         _ => 0.0,
-    }
-}
-
-fn live_error(error: crate::live::Error) -> Error {
-    match error {
-        crate::live::Error::Engine(error) => Error::Engine(error),
-        other => Error::Engine(engine::Error::Internal(other.to_string(), None)),
     }
 }

@@ -9,7 +9,7 @@ use super::{COMMENTS, Error, LIKES, POSTS, TOPIC};
 use crate::engine::{self, Next, Op, RecordEvent, RecordHook, Stage};
 use crate::live::{Live, Notification, Publication};
 use crate::model::{Collection, Record, Value};
-use crate::modules::{AHEAD_OF_SCRIPTS, owner_of};
+use crate::modules::{AHEAD_OF_SCRIPTS, keep, owner_of};
 use crate::store::records;
 use crate::store::search::Condition;
 
@@ -155,7 +155,8 @@ impl Likes {
             message: "Someone reacted to your post.",
             data: &data,
         };
-        notify(&self.live, event, told).await
+        self.live.notify(event.tx, told).await?;
+        Ok(())
     }
 }
 
@@ -252,7 +253,8 @@ impl Comments {
             message: "Someone commented on your post.",
             data: &data,
         };
-        notify(&self.live, event, told).await
+        self.live.notify(event.tx, told).await?;
+        Ok(())
     }
 }
 
@@ -310,15 +312,6 @@ fn own(event: &mut RecordEvent<'_>) -> Result<(), Error> {
     Ok(())
 }
 
-/// Puts fields back that no update changes.
-fn keep(record: &mut Record, fields: &[&str]) {
-    for field in fields {
-        if let Some(value) = record.original(field).cloned() {
-            record.set(field, value);
-        }
-    }
-}
-
 /// Adds to a counter of the post that a like or comment belongs to, inside its transaction, and gives the post. `None`: the
 /// post is gone, as when its own deletion takes its likes along.
 async fn count(
@@ -348,20 +341,7 @@ async fn count(
 /// Tells the topic of public posts, after the commit. What is told of a post can be taken back by its id.
 fn publish(live: &Live, event: &mut RecordEvent<'_>, payload: &Json) -> Result<(), engine::Error> {
     let post = payload["post_id"].as_str().unwrap_or_default().to_owned();
-    let publication = Publication::new(TOPIC, payload)
-        .map_err(|error| engine::Error::Internal(error.to_string(), None))?;
+    let publication = Publication::new(TOPIC, payload)?;
     live.publish_after_commit(event.tx, publication.keyed(&post));
     Ok(())
-}
-
-async fn notify(
-    live: &Live,
-    event: &mut RecordEvent<'_>,
-    notification: Notification<'_>,
-) -> Result<(), engine::Error> {
-    match live.notify(event.tx, notification).await {
-        Ok(_) => Ok(()),
-        Err(crate::live::Error::Engine(error)) => Err(error),
-        Err(other) => Err(engine::Error::Internal(other.to_string(), None)),
-    }
 }

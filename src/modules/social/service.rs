@@ -4,12 +4,14 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use futures_util::future::BoxFuture;
 use tokio::sync::Mutex as AsyncMutex;
 
 use super::{COMMENTS, Error, LIKES, POSTS};
 use crate::engine::{self, Engine, Link, RequestInfo};
 use crate::filter::{Param, Params};
 use crate::model::{Collection, Record};
+use crate::modules::within;
 use crate::store::records::{self, ListQuery};
 use crate::store::search::{Condition, Decay, Sort};
 use crate::store::{Conn, Tx};
@@ -197,14 +199,9 @@ impl Social {
         post: &str,
         user: &str,
     ) -> Result<Option<Record>, Error> {
-        let params = params([("user", user), ("post", post)]);
-        let filter = "user = {:user} && post = {:post}";
-        let mut link = Link::Tx(tx);
-        let found = self
-            .engine
-            .find_first_by_filter(&mut link, likes, filter, params)
-            .await?;
-        Ok(found)
+        let pair = [("user", user.into()), ("post", post.into())];
+        let found = records::find_all_by_fields(tx, likes, &pair).await?;
+        Ok(found.into_iter().next())
     }
 
     /// Writes a comment; gives its id.
@@ -326,23 +323,10 @@ impl Social {
     pub(super) async fn within<T: Send + 'static>(
         &self,
         tx: Option<&mut Tx>,
-        work: impl for<'t> FnOnce(
-            Self,
-            &'t mut Tx,
-        ) -> futures_util::future::BoxFuture<'t, Result<T, Error>>
-        + Send
-        + 'static,
+        work: impl for<'t> FnOnce(Self, &'t mut Tx) -> BoxFuture<'t, Result<T, Error>> + Send + 'static,
     ) -> Result<T, engine::Error> {
-        if let Some(tx) = tx {
-            return Ok(work(self.clone(), tx).await?);
-        }
         let social = self.clone();
-        self.engine
-            .store()
-            .write(move |tx| {
-                Box::pin(async move { work(social, tx).await.map_err(engine::Error::from) })
-            })
-            .await
+        within(&self.engine, tx, move |tx| work(social, tx)).await
     }
 }
 

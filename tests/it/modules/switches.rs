@@ -1,5 +1,7 @@
 //! Which modules run, and what they leave alone.
 
+use rotunda::config::Config;
+use rotunda::server;
 use serde_json::{Value, json};
 
 use crate::support::TestApp;
@@ -139,4 +141,31 @@ async fn what_a_module_that_is_off_has_made_is_closed_to_clients() {
         .await
         .expect(204);
     assert_eq!(app.superuser().count("posts").await, 0);
+}
+
+/// A server that is restarted in place leaves the process running.
+#[tokio::test]
+async fn tasks_of_modules_end_with_the_server() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut config = Config::new(folder.path().join("pb_data"));
+    config.modules = Some("all".to_owned());
+    let tasks = || {
+        tokio::runtime::Handle::current()
+            .metrics()
+            .num_alive_tasks()
+    };
+    let engine = server::open(&config).await.unwrap();
+    let before = tasks();
+    let live = server::open_live(&config, &engine);
+    let with_live = tasks();
+    server::open_modules(&config, &engine, &live).await.unwrap();
+    assert!(tasks() > with_live, "modules have tasks");
+    live.end();
+    crate::support::in_time("the tasks to end", async {
+        while tasks() > before {
+            tokio::task::yield_now().await;
+        }
+    })
+    .await;
+    engine.store().close().await;
 }

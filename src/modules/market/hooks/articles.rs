@@ -7,8 +7,8 @@ use super::client_of;
 use crate::base::Cents;
 use crate::engine::{self, Next, Op, RecordEvent, RecordHook, Stage};
 use crate::model::{Collection, FieldError, FieldErrors, Record, Value};
-use crate::modules::AHEAD_OF_SCRIPTS;
 use crate::modules::market::{ARTICLES, Error, own};
+use crate::modules::{AHEAD_OF_SCRIPTS, keep};
 
 /// What a new article must name.
 const REQUIRED: [&str; 2] = ["prix", "quantite"];
@@ -28,7 +28,7 @@ impl Articles {
                 event.record.set("user", client.into());
             }
         } else if event.validate && own::mark(&event.record).is_none() {
-            super::keep(&mut event.record, "user");
+            keep(&mut event.record, &["user"]);
         }
         for field in ["prix", "prixOriginal"] {
             if event.record.has_changed(field) {

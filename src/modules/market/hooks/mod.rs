@@ -43,12 +43,3 @@ fn keep_all_but(record: &mut Record, changeable: &[&str]) {
         }
     }
 }
-
-/// Puts one field back.
-fn keep(record: &mut Record, field: &str) {
-    if let Some(value) = record.original(field).cloned()
-        && record.has_changed(field)
-    {
-        record.set(field, value);
-    }
-}
