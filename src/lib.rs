@@ -20,3 +20,6 @@ pub mod server;
 pub mod store;
 pub mod telemetry;
 pub mod template;
+
+/// The media plane: a package of its own where it stands (`src/sfu`).
+pub use rotunda_sfu as sfu;

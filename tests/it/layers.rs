@@ -12,6 +12,7 @@ const EDGES: &[(&str, &[&str])] = &[
     ("config", &["base"]),
     ("filter", &[]),
     ("bus", &[]),
+    ("sfu", &[]),
     ("js", &["base"]),
     ("blob", &["base"]),
     ("mail", &["base"]),
@@ -31,10 +32,15 @@ const EDGES: &[(&str, &[&str])] = &[
             "base", "filter", "bus", "blob", "model", "store", "engine", "http",
         ],
     ),
-    ("live", &["base", "bus", "model", "store", "engine", "http"]),
+    (
+        "live",
+        &["base", "bus", "sfu", "model", "store", "engine", "http"],
+    ),
     (
         "modules",
-        &["base", "filter", "model", "store", "engine", "http", "live"],
+        &[
+            "base", "filter", "sfu", "model", "store", "engine", "http", "live",
+        ],
     ),
     (
         "hooks",
@@ -46,8 +52,8 @@ const EDGES: &[(&str, &[&str])] = &[
     (
         "server",
         &[
-            "base", "config", "bus", "blob", "outbound", "model", "store", "engine", "http", "api",
-            "live", "modules", "hooks",
+            "base", "config", "bus", "sfu", "blob", "outbound", "model", "store", "engine", "http",
+            "api", "live", "modules", "hooks",
         ],
     ),
     (
@@ -93,7 +99,8 @@ const LIBRARIES: &[(&str, &[&str])] = &[
     ("boa_gc", &["js", "hooks"]),
     ("boa_runtime", &["js"]),
     ("oxc", &["js"]),
-    ("webrtc", &[]),
+    ("webrtc", &["sfu"]),
+    ("rtc", &["sfu"]),
 ];
 
 #[test]
