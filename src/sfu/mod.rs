@@ -22,6 +22,7 @@
 //! | `session` | the handle of a session: what can be asked of it, and what it tells |
 
 mod error;
+mod net;
 mod session;
 
 pub use self::error::Error;
