@@ -116,9 +116,10 @@ pub(crate) fn undress(sdp: &str, undress: impl Fn(&str) -> Undress) -> String {
             if !is_name && (how == Undress::Name || !is_stream) {
                 out.push_str(line);
             }
-        }
-        if let (Undress::Name, Some(name)) = (how, name) {
-            let _ = write!(out, "a=msid:{name} {name}\r\n");
+            // Ahead of the sources, which take the name that was read last.
+            if line.starts_with("a=mid:") && how == Undress::Name && let Some(name) = name {
+                let _ = write!(out, "a=msid:{name} {name}\r\n");
+            }
         }
     }
     out
