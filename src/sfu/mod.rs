@@ -22,6 +22,10 @@
 //! | `session` | the handle of a session: what can be asked of it, and what it tells |
 
 mod error;
+#[allow(dead_code)]
+mod interceptors;
+#[allow(dead_code)]
+mod media;
 mod session;
 
 pub use self::error::Error;
