@@ -24,7 +24,7 @@ use self::connection::MESSAGE_MAX;
 pub(crate) use self::connection::{Credentials, Identity};
 pub(crate) use self::negotiation::{Changes, Slot, Uplink};
 use self::negotiation::Negotiation;
-use crate::interceptors::Estimate;
+use crate::interceptors::bandwidth::Downlink;
 use crate::net::{Datagram, Registration};
 use crate::session::{Join, Payload, PeerId, Publishing};
 use crate::Error;
@@ -64,7 +64,8 @@ pub(crate) struct Peer {
     pub(crate) publishing: Publishing,
     pub(crate) uplinks: Vec<Uplink>,
     pub(crate) slots: Vec<Slot>,
-    pub(crate) estimate: Estimate,
+    /// What is measured of the way to the client.
+    pub(crate) downlink: Arc<Downlink>,
     /// When anything came last.
     pub(crate) heard_at: Instant,
     pub(crate) joined_at: Instant,
@@ -100,8 +101,8 @@ impl Peer {
         registration: Registration,
         now: Instant,
     ) -> Result<Self, Error> {
-        let (mut connection, estimate) =
-            connection::connect(&setup.identity, credentials, &setup.candidates, setup.silence_max, now)?;
+        let (mut connection, downlink) =
+            connection::connect(&setup.identity, credentials, &setup.candidates, now)?;
         let uplinks = negotiation::add_uplinks(&mut connection, join.media)?;
         let channels = Channels::create(&mut connection, &join.channels)?;
         Ok(Self {
@@ -110,7 +111,7 @@ impl Peer {
             publishing: join.publishing,
             uplinks,
             slots: Vec::new(),
-            estimate,
+            downlink,
             heard_at: now,
             joined_at: now,
             is_connected: false,

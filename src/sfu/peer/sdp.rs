@@ -37,7 +37,8 @@ pub(crate) fn dress(sdp: &str, dress: impl Fn(&str) -> Option<Dress>) -> String 
             None => out.push_str(block),
             Some(Dress::Uplink { is_simulcast }) => {
                 out.push_str(block);
-                if is_simulcast {
+                // Once they are agreed upon, the connection repeats them itself.
+                if is_simulcast && !block.contains("a=simulcast:") {
                     out.push_str("a=rid:q recv\r\na=rid:h recv\r\na=rid:f recv\r\na=simulcast:recv q;h;f\r\n");
                 }
             }
