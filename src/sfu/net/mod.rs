@@ -40,8 +40,12 @@ mod inbox;
 mod interfaces;
 mod outgoing;
 mod port;
+#[cfg(test)]
+mod requests;
 mod socket;
 mod stun;
+#[cfg(test)]
+mod tests;
 
 pub(crate) use self::counters::Counters;
 pub(crate) use self::inbox::{Datagram, Inbox};
