@@ -155,8 +155,12 @@ pub(crate) fn sending(codec: &RTCRtpCodec) -> Vec<RTCRtpCodecParameters> {
         .filter(|(mime_type, ..)| codec.mime_type.eq_ignore_ascii_case(mime_type))
         .collect();
     let profile = |parameters: &str| {
-        let found = parameters.split(';').find_map(|part| part.trim().strip_prefix("profile-level-id="));
-        found.and_then(|id| id.get(..4)).map(str::to_ascii_lowercase)
+        let found = parameters
+            .split(';')
+            .find_map(|part| part.trim().strip_prefix("profile-level-id="));
+        found
+            .and_then(|id| id.get(..4))
+            .map(str::to_ascii_lowercase)
     };
     let found = same
         .iter()
