@@ -91,7 +91,7 @@ impl Sequences {
     fn note(&mut self, sequence: u16) -> (u64, Arrival) {
         let step = sequence.wrapping_sub(self.highest as u16).cast_signed();
         let number = self.highest.wrapping_add_signed(i64::from(step));
-        if step > SEQUENCE_STEP_MAX || step < -SEQUENCE_STEP_MAX {
+        if !(-SEQUENCE_STEP_MAX..=SEQUENCE_STEP_MAX).contains(&step) {
             // The source began anew: what was missing stays missing, and nothing between counts.
             let kept = self.highest - self.first;
             *self = Self::new(sequence);
