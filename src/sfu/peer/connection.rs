@@ -33,8 +33,12 @@ impl Identity {
     pub(crate) fn generate() -> Result<Self, Error> {
         let provider = crypto::default_provider().map_err(internal)?;
         let scheme = rtc::crypto::SignatureScheme::EcdsaP256Sha256;
-        let certificate = RTCCertificate::generate(provider.crypto(), scheme, Default::default()).map_err(internal)?;
-        Ok(Self { certificate, provider })
+        let certificate = RTCCertificate::generate(provider.crypto(), scheme, Default::default())
+            .map_err(internal)?;
+        Ok(Self {
+            certificate,
+            provider,
+        })
     }
 }
 
@@ -47,14 +51,19 @@ pub(crate) struct Credentials {
 impl Credentials {
     /// New ones (RFC 8445 section 5.3: at least 24 and 128 bits of randomness).
     pub(crate) fn random() -> Self {
-        Self { ufrag: random_text(12), pwd: random_text(32) }
+        Self {
+            ufrag: random_text(12),
+            pwd: random_text(32),
+        }
     }
 }
 
 fn random_text(length: usize) -> String {
     use rand::Rng as _;
     let mut rng = rand::rng();
-    (0..length).map(|_| char::from(rng.sample(rand::distr::Alphanumeric))).collect()
+    (0..length)
+        .map(|_| char::from(rng.sample(rand::distr::Alphanumeric)))
+        .collect()
 }
 
 /// A connection without sections, with the server's candidates.
@@ -77,7 +86,9 @@ pub(crate) fn connect(
         .with_sctp_max_receive_buffer_size(RECEIVE_BUFFER)
         .with_sctp_mtu(SCTP_MTU)
         .build();
-    let configuration = RTCConfigurationBuilder::new().with_certificates(vec![identity.certificate.clone()]).build();
+    let configuration = RTCConfigurationBuilder::new()
+        .with_certificates(vec![identity.certificate.clone()])
+        .build();
     let mut connection = RTCPeerConnectionBuilder::new()
         .with_configuration(configuration)
         .with_media_engine(media)
@@ -100,7 +111,9 @@ pub(crate) fn connect(
         let init = RTCIceCandidate::from(&host).to_json().map_err(internal)?;
         connection.add_local_candidate(init).map_err(internal)?;
     }
-    connection.add_local_candidate(Default::default()).map_err(internal)?;
+    connection
+        .add_local_candidate(Default::default())
+        .map_err(internal)?;
     Ok((connection, estimate))
 }
 

@@ -102,13 +102,7 @@ fn read<S: SockaddrLike + Copy + Into<SocketAddr>>(
         let mut chunks = bytes.chunks_exact_mut(DATAGRAM_BYTES_MAX);
         let mut slices: [_; BATCH_MAX] =
             array::from_fn(|_| [IoSliceMut::new(chunks.next().unwrap_or_default())]);
-        let messages = recvmmsg(
-            fd,
-            headers,
-            slices.iter_mut(),
-            MsgFlags::MSG_DONTWAIT,
-            None,
-        )?;
+        let messages = recvmmsg(fd, headers, slices.iter_mut(), MsgFlags::MSG_DONTWAIT, None)?;
         received.extend(messages.map(|message| {
             let is_whole = !message.flags.contains(MsgFlags::MSG_TRUNC);
             message
@@ -128,7 +122,9 @@ pub(in super::super) fn send(
 ) -> Outcome {
     let mut outcome = Outcome::default();
     for (names, data) in names.chunks(BATCH_MAX).zip(data.chunks(BATCH_MAX)) {
-        TO.with_borrow_mut(|headers| send_batch(socket.as_raw_fd(), headers, names, data, &mut outcome));
+        TO.with_borrow_mut(|headers| {
+            send_batch(socket.as_raw_fd(), headers, names, data, &mut outcome)
+        });
     }
     outcome
 }
@@ -141,9 +137,8 @@ fn send_batch(
     outcome: &mut Outcome,
 ) {
     const NOTHING: [ControlMessage<'static>; 0] = [];
-    let slices: [_; BATCH_MAX] = array::from_fn(|index| {
-        [IoSlice::new(data.get(index).map_or(&[], |data| data))]
-    });
+    let slices: [_; BATCH_MAX] =
+        array::from_fn(|index| [IoSlice::new(data.get(index).map_or(&[], |data| data))]);
     let mut at = 0;
     while at < data.len() {
         let (Some(slices), Some(names)) = (slices.get(at..data.len()), names.get(at..)) else {
