@@ -63,6 +63,7 @@ describe("the user's room", () => {
     const ann = await connected("ann");
     await ann.call("POST", "/api/posts", { type: "html", content: "hello", is_public: true });
     for (const encoding of ["msgpack", "json"]) {
+      await ann.do("speakInUserRoom", encoding);
       const { times, answers } = await ann.do("measure", 500, "GET", `/collections/users/records/${ann.record.id}`);
       assert.equal(answers.length, 1, "the same answer each time");
       assert.equal(JSON.parse(answers[0]).data.id, ann.record.id);

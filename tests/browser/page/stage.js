@@ -258,6 +258,9 @@ window.stage = {
   listen,
   request: (method, endpoint, more) => channel.request(method, endpoint, more),
   requests: (list) => Promise.all(list.map(([method, endpoint, more]) => channel.request(method, endpoint, more))),
+  speakInUserRoom: (encoding) => {
+    channel.messages.encoding = encoding;
+  },
   closeUserRoom: () => channel.close(),
   send: (type, data) => room.send(type, data),
   sendRaw: (data) => room.events.channel.send(data),
