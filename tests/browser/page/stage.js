@@ -280,4 +280,5 @@ window.stage = {
   offer: () => room.pc.remoteDescription.sdp,
   answerSdp: () => room.pc.localDescription.sdp,
   participantId: () => room.participantId,
+  token: () => account.token,
 };
