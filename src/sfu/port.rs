@@ -82,7 +82,9 @@ struct Parts {
 
 impl std::fmt::Debug for Sfu {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Sfu").field("addr", &self.addr()).finish_non_exhaustive()
+        f.debug_struct("Sfu")
+            .field("addr", &self.addr())
+            .finish_non_exhaustive()
     }
 }
 
@@ -142,7 +144,11 @@ impl Sfu {
             events,
         };
         {
-            let mut sessions = self.parts.sessions.lock().unwrap_or_else(PoisonError::into_inner);
+            let mut sessions = self
+                .parts
+                .sessions
+                .lock()
+                .unwrap_or_else(PoisonError::into_inner);
             sessions.retain(|session| session.strong_count() > 0);
             sessions.push(requests.downgrade());
         }
@@ -158,12 +164,23 @@ impl Sfu {
 
     /// Closes all sessions, which tells their peers, and gives the port back.
     pub async fn stop(&self) {
-        let sessions = std::mem::take(&mut *self.parts.sessions.lock().unwrap_or_else(PoisonError::into_inner));
+        let sessions = std::mem::take(
+            &mut *self
+                .parts
+                .sessions
+                .lock()
+                .unwrap_or_else(PoisonError::into_inner),
+        );
         for requests in sessions.iter().filter_map(mpsc::WeakSender::upgrade) {
             Session { requests }.close().await;
         }
         self.parts.port.close();
-        let runtime = self.parts.runtime.lock().unwrap_or_else(PoisonError::into_inner).take();
+        let runtime = self
+            .parts
+            .runtime
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .take();
         if let Some(runtime) = runtime {
             runtime.shutdown_background();
         }
@@ -173,7 +190,11 @@ impl Sfu {
 impl Drop for Parts {
     fn drop(&mut self) {
         // A runtime must not be dropped by one of its own threads, nor inside another runtime: it waits.
-        let runtime = self.runtime.lock().unwrap_or_else(PoisonError::into_inner).take();
+        let runtime = self
+            .runtime
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .take();
         if let Some(runtime) = runtime {
             runtime.shutdown_background();
         }

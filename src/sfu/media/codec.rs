@@ -193,9 +193,17 @@ mod tests {
             (Codec::Opus, &[], false),
             // VP8: plain, with a long picture id, TL0PICIDX and TID; a delta frame; a later packet; another partition.
             (Codec::Vp8, &[0x10, 0x00], true),
-            (Codec::Vp8, &[0x90, 0xe0, 0x81, 0x02, 0x05, 0x20, 0x10], true),
+            (
+                Codec::Vp8,
+                &[0x90, 0xe0, 0x81, 0x02, 0x05, 0x20, 0x10],
+                true,
+            ),
             (Codec::Vp8, &[0x90, 0x80, 0x01, 0x10], true),
-            (Codec::Vp8, &[0x90, 0xe0, 0x81, 0x02, 0x05, 0x20, 0x11], false),
+            (
+                Codec::Vp8,
+                &[0x90, 0xe0, 0x81, 0x02, 0x05, 0x20, 0x11],
+                false,
+            ),
             (Codec::Vp8, &[0x10, 0x01], false),
             (Codec::Vp8, &[0x00, 0x00], false),
             (Codec::Vp8, &[0x11, 0x00], false),
@@ -226,7 +234,11 @@ mod tests {
             (Codec::Av1, &[0x00, 2, 0x12, 0, 1, 0x0a], true),
             (Codec::Av1, &[0x10, 0x32], false),
             (Codec::Av1, &[0x90, 0x0a], false),
-            (Codec::Av1, &[0x00, 0xff, 0xff, 0xff, 0xff, 0xff, 0x0a], false),
+            (
+                Codec::Av1,
+                &[0x00, 0xff, 0xff, 0xff, 0xff, 0xff, 0x0a],
+                false,
+            ),
         ];
         for (codec, payload, expected) in rows {
             assert_eq!(

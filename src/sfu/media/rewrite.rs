@@ -92,9 +92,9 @@ impl Rewriter {
             Some(run) if self.is_cut => {
                 // Packets from before the cut may still be under way.
                 if distance(run.highest as u16, seq) <= 0
-                    && self.newest.is_some_and(|(_, when)| {
-                        at.saturating_duration_since(when) < LEFT_MEMORY
-                    })
+                    && self
+                        .newest
+                        .is_some_and(|(_, when)| at.saturating_duration_since(when) < LEFT_MEMORY)
                 {
                     return None;
                 }

@@ -37,9 +37,7 @@ pub(super) fn candidates(bound: SocketAddr, public_ips: &[IpAddr]) -> Vec<Socket
 fn is_usable(ip: IpAddr) -> bool {
     match ip {
         IpAddr::V4(ip) => !ip.is_link_local() && !ip.is_unspecified() && !ip.is_multicast(),
-        IpAddr::V6(ip) => {
-            !ip.is_unicast_link_local() && !ip.is_unspecified() && !ip.is_multicast()
-        }
+        IpAddr::V6(ip) => !ip.is_unicast_link_local() && !ip.is_unspecified() && !ip.is_multicast(),
     }
 }
 
@@ -72,5 +70,9 @@ fn addresses() -> Vec<IpAddr> {
         socket.local_addr()
     });
     let loopback = IpAddr::from(Ipv4Addr::LOCALHOST);
-    outwards.map(|addr| addr.ip()).into_iter().chain([loopback]).collect()
+    outwards
+        .map(|addr| addr.ip())
+        .into_iter()
+        .chain([loopback])
+        .collect()
 }

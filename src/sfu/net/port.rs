@@ -96,13 +96,7 @@ impl Port {
 
     /// From now on datagrams of the client that was given this ufrag and password come to the inbox, with the tag: first its
     /// binding requests, then all from where they came.
-    pub(crate) fn register(
-        &self,
-        ufrag: &str,
-        pwd: &str,
-        tag: u32,
-        inbox: &Inbox,
-    ) -> Registration {
+    pub(crate) fn register(&self, ufrag: &str, pwd: &str, tag: u32, inbox: &Inbox) -> Registration {
         let id = self.parts.registered.fetch_add(1, Relaxed);
         let commands = self.parts.commands.clone();
         // The task takes all commands after it has read a batch and before it looks anybody up. So whoever sends after this

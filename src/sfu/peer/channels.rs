@@ -9,8 +9,8 @@ use rtc::data_channel::{RTCDataChannelId, RTCDataChannelInit};
 use webrtc::peer_connection::RTCPeerConnection;
 
 use super::connection::{MESSAGE_MAX, internal};
-use crate::session::{Channel, Payload};
 use crate::Error;
+use crate::session::{Channel, Payload};
 
 /// How many channels a client may have open; more are closed.
 const CHANNELS_MAX: usize = 16;
@@ -53,16 +53,28 @@ pub(crate) enum Sent {
 
 impl Channels {
     /// Makes the server's channels; they open with the connection.
-    pub(crate) fn create(connection: &mut RTCPeerConnection, channels: &[Channel]) -> Result<Self, Error> {
+    pub(crate) fn create(
+        connection: &mut RTCPeerConnection,
+        channels: &[Channel],
+    ) -> Result<Self, Error> {
         let mut made = Self::default();
         for channel in channels {
-            let mut init = RTCDataChannelInit { ordered: channel.is_reliable, ..RTCDataChannelInit::default() };
+            let mut init = RTCDataChannelInit {
+                ordered: channel.is_reliable,
+                ..RTCDataChannelInit::default()
+            };
             if !channel.is_reliable {
                 init.max_retransmits = Some(0);
             }
-            let id = connection.create_data_channel(channel.label, Some(init)).map_err(internal)?.id();
+            let id = connection
+                .create_data_channel(channel.label, Some(init))
+                .map_err(internal)?
+                .id();
             let label: Arc<str> = channel.label.into();
-            let line = Line { is_reliable: channel.is_reliable, ..Line::default() };
+            let line = Line {
+                is_reliable: channel.is_reliable,
+                ..Line::default()
+            };
             made.labels.insert(Arc::clone(&label), line);
             made.by_id.insert(id, label);
         }
@@ -70,10 +82,22 @@ impl Channels {
     }
 
     /// A channel is open, ours or the client's; gives its label if messages of the label can be sent from now on.
-    pub(crate) fn opened(&mut self, connection: &mut RTCPeerConnection, id: RTCDataChannelId, now: Instant) -> Option<Arc<str>> {
+    pub(crate) fn opened(
+        &mut self,
+        connection: &mut RTCPeerConnection,
+        id: RTCDataChannelId,
+        now: Instant,
+    ) -> Option<Arc<str>> {
         let label: Arc<str> = match self.by_id.get(&id) {
             // The client's own of this label is in use already.
-            Some(label) if self.labels.get(label).is_some_and(|line| line.current.is_some()) => return None,
+            Some(label)
+                if self
+                    .labels
+                    .get(label)
+                    .is_some_and(|line| line.current.is_some()) =>
+            {
+                return None;
+            }
             Some(label) => Arc::clone(label),
             None => {
                 let mut channel = connection.data_channel(id)?;
@@ -86,7 +110,13 @@ impl Channels {
                 label
             }
         };
-        let line = self.labels.entry(Arc::clone(&label)).or_insert_with(|| Line { is_reliable: true, ..Line::default() });
+        let line = self
+            .labels
+            .entry(Arc::clone(&label))
+            .or_insert_with(|| Line {
+                is_reliable: true,
+                ..Line::default()
+            });
         line.current = Some(id);
         line.waiting_bytes = 0;
         for payload in std::mem::take(&mut line.waiting) {
@@ -97,7 +127,9 @@ impl Channels {
 
     /// A channel is closed. A label whose channel is gone goes back to none.
     pub(crate) fn closed(&mut self, id: RTCDataChannelId) {
-        let Some(label) = self.by_id.remove(&id) else { return };
+        let Some(label) = self.by_id.remove(&id) else {
+            return;
+        };
         if let Some(line) = self.labels.get_mut(&label)
             && line.current == Some(id)
         {
@@ -111,8 +143,16 @@ impl Channels {
     }
 
     /// Sends on a label.
-    pub(crate) fn send(&mut self, connection: &mut RTCPeerConnection, label: &str, payload: &Payload, now: Instant) -> Sent {
-        let Some(line) = self.labels.get_mut(label) else { return Sent::Dropped };
+    pub(crate) fn send(
+        &mut self,
+        connection: &mut RTCPeerConnection,
+        label: &str,
+        payload: &Payload,
+        now: Instant,
+    ) -> Sent {
+        let Some(line) = self.labels.get_mut(label) else {
+            return Sent::Dropped;
+        };
         let Some(id) = line.current else {
             if !line.is_reliable || line.waiting_bytes + length(payload) > WAITING_MAX {
                 return Sent::Dropped;
@@ -121,7 +161,9 @@ impl Channels {
             line.waiting.push_back(payload.clone());
             return Sent::Waits;
         };
-        let Some(channel) = connection.data_channel(id) else { return Sent::Dropped };
+        let Some(channel) = connection.data_channel(id) else {
+            return Sent::Dropped;
+        };
         let behind = channel.outstanding_bytes();
         if line.is_reliable && behind > BEHIND_MAX {
             return Sent::TooSlow;
@@ -129,7 +171,11 @@ impl Channels {
         if !line.is_reliable && behind > UNRELIABLE_MAX {
             return Sent::Dropped;
         }
-        if write(connection, id, payload, now) { Sent::Done } else { Sent::Dropped }
+        if write(connection, id, payload, now) {
+            Sent::Done
+        } else {
+            Sent::Dropped
+        }
     }
 
     /// Closes a channel, for instance since a message on it was too long.
@@ -141,11 +187,18 @@ impl Channels {
     }
 }
 
-fn write(connection: &mut RTCPeerConnection, id: RTCDataChannelId, payload: &Payload, now: Instant) -> bool {
+fn write(
+    connection: &mut RTCPeerConnection,
+    id: RTCDataChannelId,
+    payload: &Payload,
+    now: Instant,
+) -> bool {
     if length(payload) > MESSAGE_MAX {
         return false;
     }
-    let Some(mut channel) = connection.data_channel(id) else { return false };
+    let Some(mut channel) = connection.data_channel(id) else {
+        return false;
+    };
     let sent = match payload {
         Payload::Text(text) => channel.send_text(now, &**text),
         Payload::Binary(bytes) => channel.send(now, BytesMut::from(&bytes[..])),

@@ -12,7 +12,8 @@ use webrtc::peer_connection::{
 };
 
 use crate::Error;
-use crate::interceptors::{self, Estimate};
+use crate::interceptors::bandwidth::Downlink;
+use crate::interceptors::registry;
 
 /// The longest message of a data channel, in bytes (`a=max-message-size`).
 pub(crate) const MESSAGE_MAX: usize = 256 * 1024;
@@ -33,8 +34,12 @@ impl Identity {
     pub(crate) fn generate() -> Result<Self, Error> {
         let provider = crypto::default_provider().map_err(internal)?;
         let scheme = rtc::crypto::SignatureScheme::EcdsaP256Sha256;
-        let certificate = RTCCertificate::generate(provider.crypto(), scheme, Default::default()).map_err(internal)?;
-        Ok(Self { certificate, provider })
+        let certificate = RTCCertificate::generate(provider.crypto(), scheme, Default::default())
+            .map_err(internal)?;
+        Ok(Self {
+            certificate,
+            provider,
+        })
     }
 }
 
@@ -47,14 +52,19 @@ pub(crate) struct Credentials {
 impl Credentials {
     /// New ones (RFC 8445 section 5.3: at least 24 and 128 bits of randomness).
     pub(crate) fn random() -> Self {
-        Self { ufrag: random_text(12), pwd: random_text(32) }
+        Self {
+            ufrag: random_text(12),
+            pwd: random_text(32),
+        }
     }
 }
 
 fn random_text(length: usize) -> String {
     use rand::Rng as _;
     let mut rng = rand::rng();
-    (0..length).map(|_| char::from(rng.sample(rand::distr::Alphanumeric))).collect()
+    (0..length)
+        .map(|_| char::from(rng.sample(rand::distr::Alphanumeric)))
+        .collect()
 }
 
 /// A connection without sections, with the server's candidates.
@@ -62,27 +72,33 @@ pub(crate) fn connect(
     identity: &Identity,
     credentials: &Credentials,
     candidates: &[SocketAddr],
-    silence_max: Duration,
     now: Instant,
-) -> Result<(RTCPeerConnection, Estimate), Error> {
-    let mut media = interceptors::media_engine().map_err(internal)?;
-    let (registry, estimate) = interceptors::registry(&mut media).map_err(internal)?;
+) -> Result<(RTCPeerConnection, Arc<Downlink>), Error> {
+    let media = registry::media_engine().map_err(internal)?;
+    let downlink = Arc::<Downlink>::default();
     let settings = SettingEngineBuilder::new()
         .with_crypto_provider(Arc::clone(&identity.provider))
         .with_lite(true)
         .with_ice_credentials(credentials.ufrag.clone(), credentials.pwd.clone())
         .with_multicast_dns_mode(rtc::ice::mdns::MulticastDnsMode::Disabled)
-        .with_ice_timeouts(Some(silence_max / 2), Some(silence_max), None)
+        // The session watches for silence: the agent counts checks only.
+        .with_ice_timeouts(
+            Some(Duration::ZERO),
+            Some(Duration::ZERO),
+            Some(Duration::ZERO),
+        )
         .with_sctp_max_message_size(SctpMaxMessageSize::Bounded(MESSAGE_MAX as u32))
         .with_sctp_max_receive_buffer_size(RECEIVE_BUFFER)
         .with_sctp_mtu(SCTP_MTU)
         .build();
-    let configuration = RTCConfigurationBuilder::new().with_certificates(vec![identity.certificate.clone()]).build();
+    let configuration = RTCConfigurationBuilder::new()
+        .with_certificates(vec![identity.certificate.clone()])
+        .build();
     let mut connection = RTCPeerConnectionBuilder::new()
         .with_configuration(configuration)
         .with_media_engine(media)
         .with_setting_engine(settings)
-        .with_interceptor_registry(registry)
+        .with_interceptor_registry(registry::registry(&downlink))
         .build(now)
         .map_err(internal)?;
     for candidate in candidates {
@@ -100,8 +116,10 @@ pub(crate) fn connect(
         let init = RTCIceCandidate::from(&host).to_json().map_err(internal)?;
         connection.add_local_candidate(init).map_err(internal)?;
     }
-    connection.add_local_candidate(Default::default()).map_err(internal)?;
-    Ok((connection, estimate))
+    connection
+        .add_local_candidate(Default::default())
+        .map_err(internal)?;
+    Ok((connection, downlink))
 }
 
 /// A fault that no client's input explains.

@@ -17,17 +17,17 @@ use rtc::peer_connection::state::RTCPeerConnectionState;
 use rtc::rtp_transceiver::rtp_sender::RTCRtpCodec;
 use rtc::sansio::Protocol as _;
 use rtc::shared::{TaggedBytesMut, TransportContext, TransportProtocol};
-use webrtc::peer_connection::{RTCPeerConnection};
+use webrtc::peer_connection::RTCPeerConnection;
 
 use self::channels::{Channels, Sent};
 use self::connection::MESSAGE_MAX;
 pub(crate) use self::connection::{Credentials, Identity};
-pub(crate) use self::negotiation::{Changes, Slot, Uplink};
 use self::negotiation::Negotiation;
-use crate::interceptors::Estimate;
+pub(crate) use self::negotiation::{Changes, Slot, Uplink};
+use crate::Error;
+use crate::interceptors::bandwidth::Downlink;
 use crate::net::{Datagram, Registration};
 use crate::session::{Join, Payload, PeerId, Publishing};
-use crate::Error;
 
 /// A peer's number within its session; never used again.
 pub(crate) type PeerKey = u32;
@@ -48,12 +48,28 @@ pub(crate) enum Output {
     /// ICE or DTLS failed.
     Failed,
     /// A stream of a section: it has this codec, and is this layer if it is one of several.
-    Stream { mid: String, ssrc: u32, rid: Option<String>, codec: RTCRtpCodec },
-    Rtp { mid: String, packet: rtc::rtp::Packet },
+    Stream {
+        mid: String,
+        ssrc: u32,
+        rid: Option<String>,
+        codec: RTCRtpCodec,
+    },
+    Rtp {
+        mid: String,
+        packet: rtc::rtp::Packet,
+    },
     /// Feedback; on the track that it is about.
-    Rtcp { track: String, packets: Vec<Box<dyn rtc::rtcp::Packet>> },
-    ChannelOpen { label: Arc<str> },
-    Message { label: Arc<str>, payload: Payload },
+    Rtcp {
+        track: String,
+        packets: Vec<Box<dyn rtc::rtcp::Packet>>,
+    },
+    ChannelOpen {
+        label: Arc<str>,
+    },
+    Message {
+        label: Arc<str>,
+        payload: Payload,
+    },
     /// A message was longer than allowed; its channel is closed.
     TooLong,
 }
@@ -64,7 +80,8 @@ pub(crate) struct Peer {
     pub(crate) publishing: Publishing,
     pub(crate) uplinks: Vec<Uplink>,
     pub(crate) slots: Vec<Slot>,
-    pub(crate) estimate: Estimate,
+    /// What is measured of the way to the client.
+    pub(crate) downlink: Arc<Downlink>,
     /// When anything came last.
     pub(crate) heard_at: Instant,
     pub(crate) joined_at: Instant,
@@ -100,8 +117,8 @@ impl Peer {
         registration: Registration,
         now: Instant,
     ) -> Result<Self, Error> {
-        let (mut connection, estimate) =
-            connection::connect(&setup.identity, credentials, &setup.candidates, setup.silence_max, now)?;
+        let (mut connection, downlink) =
+            connection::connect(&setup.identity, credentials, &setup.candidates, now)?;
         let uplinks = negotiation::add_uplinks(&mut connection, join.media)?;
         let channels = Channels::create(&mut connection, &join.channels)?;
         Ok(Self {
@@ -110,7 +127,7 @@ impl Peer {
             publishing: join.publishing,
             uplinks,
             slots: Vec::new(),
-            estimate,
+            downlink,
             heard_at: now,
             joined_at: now,
             is_connected: false,
@@ -123,13 +140,22 @@ impl Peer {
             channels,
             negotiation: Negotiation::default(),
             is_simulcast: join.is_simulcast,
-            local: setup.candidates.first().copied().unwrap_or(SocketAddr::from(([127, 0, 0, 1], 9))),
+            local: setup
+                .candidates
+                .first()
+                .copied()
+                .unwrap_or(SocketAddr::from(([127, 0, 0, 1], 9))),
             _registration: registration,
         })
     }
 
     /// Hands a datagram to the connection. `takes_messages` is false while nobody takes what channels bring.
-    pub(crate) fn receive(&mut self, datagram: Datagram, takes_messages: bool, out: &mut Vec<Output>) {
+    pub(crate) fn receive(
+        &mut self,
+        datagram: Datagram,
+        takes_messages: bool,
+        out: &mut Vec<Output>,
+    ) {
         let at = datagram.at;
         self.heard_at = at;
         let tagged = TaggedBytesMut {
@@ -174,13 +200,23 @@ impl Peer {
             self.is_held = !takes_messages;
             loop {
                 // Both are sweeps of the whole connection; without `poll_read` channels stay as they are.
-                let next = if takes_messages { self.connection.poll_read() } else { self.connection.poll_media_read() };
-                let Some(TaggedRTCMessage { message, .. }) = next else { break };
+                let next = if takes_messages {
+                    self.connection.poll_read()
+                } else {
+                    self.connection.poll_media_read()
+                };
+                let Some(TaggedRTCMessage { message, .. }) = next else {
+                    break;
+                };
                 match message {
                     RTCMessage::RtpPacket(mid, packet) => out.push(Output::Rtp { mid, packet }),
-                    RTCMessage::RtcpPacket(track, packets) => out.push(Output::Rtcp { track, packets }),
+                    RTCMessage::RtcpPacket(track, packets) => {
+                        out.push(Output::Rtcp { track, packets })
+                    }
                     RTCMessage::DataChannelMessage(id, message) => {
-                        let Some(label) = self.channels.label(id).cloned() else { continue };
+                        let Some(label) = self.channels.label(id).cloned() else {
+                            continue;
+                        };
                         if message.data.len() > MESSAGE_MAX {
                             self.channels.close(&mut self.connection, id);
                             out.push(Output::TooLong);
@@ -207,11 +243,15 @@ impl Peer {
 
     fn note(&mut self, event: RTCPeerConnectionEvent, now: Instant, out: &mut Vec<Output>) {
         match event {
-            RTCPeerConnectionEvent::OnConnectionStateChangeEvent(RTCPeerConnectionState::Connected) if !self.is_connected => {
+            RTCPeerConnectionEvent::OnConnectionStateChangeEvent(
+                RTCPeerConnectionState::Connected,
+            ) if !self.is_connected => {
                 self.is_connected = true;
                 out.push(Output::Connected);
             }
-            RTCPeerConnectionEvent::OnConnectionStateChangeEvent(RTCPeerConnectionState::Failed) => out.push(Output::Failed),
+            RTCPeerConnectionEvent::OnConnectionStateChangeEvent(
+                RTCPeerConnectionState::Failed,
+            ) => out.push(Output::Failed),
             RTCPeerConnectionEvent::OnTrack(RTCTrackEvent::OnOpen(init)) => {
                 let codec = self
                     .connection
@@ -221,7 +261,12 @@ impl Peer {
                     tracing::debug!("a stream without a codec");
                     return;
                 };
-                out.push(Output::Stream { mid: init.track_id, ssrc: init.ssrc, rid: init.rid, codec });
+                out.push(Output::Stream {
+                    mid: init.track_id,
+                    ssrc: init.ssrc,
+                    rid: init.rid,
+                    codec,
+                });
             }
             RTCPeerConnectionEvent::OnDataChannel(RTCDataChannelEvent::OnOpen(id)) => {
                 if let Some(label) = self.channels.opened(&mut self.connection, id, now) {
@@ -231,7 +276,8 @@ impl Peer {
             RTCPeerConnectionEvent::OnDataChannel(RTCDataChannelEvent::OnClose(id)) => {
                 self.channels.closed(id);
                 let is_over = self.connection.sctp().is_some_and(|sctp| {
-                    sctp.transport().state() == rtc::peer_connection::transport::RTCDtlsTransportState::Closed
+                    sctp.transport().state()
+                        == rtc::peer_connection::transport::RTCDtlsTransportState::Closed
                 });
                 if is_over {
                     out.push(Output::Closed);
@@ -242,17 +288,41 @@ impl Peer {
     }
 
     /// Sends a packet on a slot; it leaves with [`Peer::drain`].
-    pub(crate) fn write(&mut self, sender: rtc::rtp_transceiver::RTCRtpSenderId, packet: rtc::rtp::Packet, now: Instant) -> bool {
+    pub(crate) fn write(
+        &mut self,
+        sender: rtc::rtp_transceiver::RTCRtpSenderId,
+        packet: rtc::rtp::Packet,
+        now: Instant,
+    ) -> bool {
         self.is_dirty = true;
-        contained(|| self.connection.rtp_sender(sender).is_some_and(|mut sender| sender.write_rtp(now, packet).is_ok()))
-            .unwrap_or(false)
+        contained(|| {
+            self.connection
+                .rtp_sender(sender)
+                .is_some_and(|mut sender| sender.write_rtp(now, packet).is_ok())
+        })
+        .unwrap_or(false)
     }
 
     /// Sends feedback to the publisher of a section.
-    pub(crate) fn feed_back(&mut self, uplink: usize, packets: Vec<Box<dyn rtc::rtcp::Packet>>, now: Instant) {
+    pub(crate) fn feed_back(
+        &mut self,
+        uplink: usize,
+        packets: Vec<Box<dyn rtc::rtcp::Packet>>,
+        now: Instant,
+    ) {
         self.is_dirty = true;
-        let Some(receiver) = self.uplinks.get(uplink).and_then(|uplink| uplink.receiver(&mut self.connection)) else { return };
-        let _ = contained(|| self.connection.rtp_receiver(receiver).map(|mut receiver| receiver.write_rtcp(now, packets)));
+        let Some(receiver) = self
+            .uplinks
+            .get(uplink)
+            .and_then(|uplink| uplink.receiver(&mut self.connection))
+        else {
+            return;
+        };
+        let _ = contained(|| {
+            self.connection
+                .rtp_receiver(receiver)
+                .map(|mut receiver| receiver.write_rtcp(now, packets))
+        });
     }
 
     /// Sends a message on the channel of a label.
@@ -260,7 +330,11 @@ impl Peer {
         self.is_dirty = true;
         // The connection's timers change with what it sends reliably.
         self.deadline = Some(now);
-        contained(|| self.channels.send(&mut self.connection, label, payload, now)).unwrap_or(Sent::TooSlow)
+        contained(|| {
+            self.channels
+                .send(&mut self.connection, label, payload, now)
+        })
+        .unwrap_or(Sent::TooSlow)
     }
 
     /// Takes what is to be sent to the client.
@@ -280,8 +354,14 @@ impl Peer {
     }
 
     /// What the connection has measured.
-    pub(crate) fn report(&mut self, now: Instant) -> Option<webrtc::peer_connection::RTCStatsReport> {
-        contained(|| self.connection.get_stats(now, webrtc::peer_connection::StatsSelector::None))
+    pub(crate) fn report(
+        &mut self,
+        now: Instant,
+    ) -> Option<webrtc::peer_connection::RTCStatsReport> {
+        contained(|| {
+            self.connection
+                .get_stats(now, webrtc::peer_connection::StatsSelector::None)
+        })
     }
 }
 
@@ -292,7 +372,9 @@ fn contained<T>(step: impl FnOnce() -> T) -> Option<T> {
 
 fn payload(is_text: bool, data: BytesMut) -> Option<Payload> {
     if is_text {
-        return std::str::from_utf8(&data).ok().map(|text| Payload::Text(text.into()));
+        return std::str::from_utf8(&data)
+            .ok()
+            .map(|text| Payload::Text(text.into()));
     }
     Some(Payload::Binary(data.freeze()))
 }

@@ -8,9 +8,14 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use rtc::media_stream::MediaStreamTrack;
-use rtc::rtp_transceiver::rtp_sender::{RTCRtpCodecParameters, RTCRtpCodingParameters, RTCRtpEncodingParameters, RtpCodecKind};
-use rtc::rtp_transceiver::{RTCRtpReceiverId, RTCRtpSenderId, RTCRtpTransceiverDirection, RTCRtpTransceiverId, RTCRtpTransceiverInit};
-use webrtc::peer_connection::{RTCPeerConnection, RTCSessionDescription, RTCSdpType};
+use rtc::rtp_transceiver::rtp_sender::{
+    RTCRtpCodecParameters, RTCRtpCodingParameters, RTCRtpEncodingParameters, RtpCodecKind,
+};
+use rtc::rtp_transceiver::{
+    RTCRtpReceiverId, RTCRtpSenderId, RTCRtpTransceiverDirection, RTCRtpTransceiverId,
+    RTCRtpTransceiverInit,
+};
+use webrtc::peer_connection::{RTCPeerConnection, RTCSdpType, RTCSessionDescription};
 
 use super::connection::internal;
 use super::sdp::{self, Dress, Section, Undress};
@@ -78,7 +83,10 @@ pub(crate) struct Changes {
 }
 
 /// The receiving sections of a session's kind, in their order: microphone, camera, screen.
-pub(super) fn add_uplinks(connection: &mut RTCPeerConnection, media: Media) -> Result<Vec<Uplink>, Error> {
+pub(super) fn add_uplinks(
+    connection: &mut RTCPeerConnection,
+    media: Media,
+) -> Result<Vec<Uplink>, Error> {
     let sources: &[Source] = match media {
         Media::None => &[],
         Media::Audio => &[Source::Mic],
@@ -87,8 +95,16 @@ pub(super) fn add_uplinks(connection: &mut RTCPeerConnection, media: Media) -> R
     sources
         .iter()
         .map(|&source| {
-            let transceiver = connection.add_transceiver_from_kind(codec_kind(source.kind()), None).map_err(internal)?;
-            Ok(Uplink { source, mid: None, transceiver: Some(transceiver), streams: None, is_sending: false })
+            let transceiver = connection
+                .add_transceiver_from_kind(codec_kind(source.kind()), None)
+                .map_err(internal)?;
+            Ok(Uplink {
+                source,
+                mid: None,
+                transceiver: Some(transceiver),
+                streams: None,
+                is_sending: false,
+            })
         })
         .collect()
 }
@@ -102,30 +118,55 @@ fn codec_kind(kind: Kind) -> RtpCodecKind {
 
 impl Peer {
     /// Makes room for a track: in a free section of its codec, or in a new one. The peer must be sent an offer then.
-    pub(crate) fn add_slot(&mut self, stream: &str, track: &Arc<str>, kind: Kind, codecs: &[RTCRtpCodecParameters]) -> Result<usize, Error> {
+    pub(crate) fn add_slot(
+        &mut self,
+        stream: &str,
+        track: &Arc<str>,
+        kind: Kind,
+        codecs: &[RTCRtpCodecParameters],
+    ) -> Result<usize, Error> {
         let Some(payload_type) = codecs.first().map(|codec| codec.payload_type) else {
             return Err(Error::BadDescription("the codec is not supported"));
         };
         self.wants_offer = true;
         let carries = Some((stream.to_owned(), Arc::clone(track)));
-        let free = self.slots.iter().position(|slot| slot.carries.is_none() && slot.payload_type == payload_type);
+        let free = self
+            .slots
+            .iter()
+            .position(|slot| slot.carries.is_none() && slot.payload_type == payload_type);
         if let Some(index) = free
             && let Some(slot) = self.slots.get_mut(index)
         {
             slot.carries = carries;
             slot.is_answered = false;
-            set_direction(&mut self.connection, slot.transceiver, RTCRtpTransceiverDirection::Sendonly);
+            set_direction(
+                &mut self.connection,
+                slot.transceiver,
+                RTCRtpTransceiverDirection::Sendonly,
+            );
             return Ok(index);
         }
         let index = self.slots.len();
         let ssrc = self.unused_ssrc();
         let coding = RTCRtpEncodingParameters {
-            rtp_coding_parameters: RTCRtpCodingParameters { ssrc: Some(ssrc), ..RTCRtpCodingParameters::default() },
-            codec: codecs.first().map(|codec| codec.rtp_codec.clone()).unwrap_or_default(),
+            rtp_coding_parameters: RTCRtpCodingParameters {
+                ssrc: Some(ssrc),
+                ..RTCRtpCodingParameters::default()
+            },
+            codec: codecs
+                .first()
+                .map(|codec| codec.rtp_codec.clone())
+                .unwrap_or_default(),
             ..RTCRtpEncodingParameters::default()
         };
         let name = format!("slot-{index}");
-        let local = MediaStreamTrack::new(name.clone(), name.clone(), name, codec_kind(kind), vec![coding]);
+        let local = MediaStreamTrack::new(
+            name.clone(),
+            name.clone(),
+            name,
+            codec_kind(kind),
+            vec![coding],
+        );
         let init = RTCRtpTransceiverInit {
             direction: RTCRtpTransceiverDirection::Sendonly,
             streams: Vec::new(),
@@ -133,15 +174,30 @@ impl Peer {
         };
         let connection = &mut self.connection;
         let made = contained(|| {
-            let transceiver = connection.add_transceiver_from_track(local, Some(init)).map_err(internal)?;
-            let mut handle = connection.rtp_transceiver(transceiver).ok_or(Error::UnknownPeer)?;
+            let transceiver = connection
+                .add_transceiver_from_track(local, Some(init))
+                .map_err(internal)?;
+            let mut handle = connection
+                .rtp_transceiver(transceiver)
+                .ok_or(Error::UnknownPeer)?;
             // With what repairs it: the track alone names no codec for that.
-            handle.set_codec_preferences(codecs.to_vec()).map_err(internal)?;
+            handle
+                .set_codec_preferences(codecs.to_vec())
+                .map_err(internal)?;
             let sender = handle.sender().ok_or(Error::UnknownPeer)?;
             Ok::<_, Error>((transceiver, sender))
         });
-        let (transceiver, sender) = made.unwrap_or(Err(Error::BadDescription("the track cannot be sent")))?;
-        self.slots.push(Slot { sender, ssrc, payload_type, transceiver, mid: None, carries, is_answered: false });
+        let (transceiver, sender) =
+            made.unwrap_or(Err(Error::BadDescription("the track cannot be sent")))?;
+        self.slots.push(Slot {
+            sender,
+            ssrc,
+            payload_type,
+            transceiver,
+            mid: None,
+            carries,
+            is_answered: false,
+        });
         Ok(index)
     }
 
@@ -156,10 +212,16 @@ impl Peer {
 
     /// A slot's track is gone.
     pub(crate) fn free_slot(&mut self, index: usize) {
-        let Some(slot) = self.slots.get_mut(index) else { return };
+        let Some(slot) = self.slots.get_mut(index) else {
+            return;
+        };
         if slot.carries.take().is_some() {
             slot.is_answered = false;
-            set_direction(&mut self.connection, slot.transceiver, RTCRtpTransceiverDirection::Inactive);
+            set_direction(
+                &mut self.connection,
+                slot.transceiver,
+                RTCRtpTransceiverDirection::Inactive,
+            );
             self.wants_offer = true;
         }
     }
@@ -178,8 +240,12 @@ impl Peer {
         let connection = &mut self.connection;
         let text = contained(|| {
             let offer = connection.create_offer(None).map_err(internal)?;
-            connection.set_local_description(now, offer).map_err(internal)?;
-            let pending = connection.pending_local_description().ok_or(Error::WrongState)?;
+            connection
+                .set_local_description(now, offer)
+                .map_err(internal)?;
+            let pending = connection
+                .pending_local_description()
+                .ok_or(Error::WrongState)?;
             Ok::<_, Error>(pending.sdp)
         });
         let text = text.unwrap_or(Err(Error::BadDescription("no offer can be made")))?;
@@ -191,29 +257,54 @@ impl Peer {
         }
         self.negotiation.seq += 1;
         self.negotiation.open = Some(now);
-        Ok((sdp::dress(&text, |mid| self.dress(mid)), self.negotiation.seq))
+        Ok((
+            sdp::dress(&text, |mid| self.dress(mid)),
+            self.negotiation.seq,
+        ))
     }
 
     fn dress(&self, mid: &str) -> Option<Dress> {
-        if let Some(uplink) = self.uplinks.iter().find(|uplink| uplink.mid.as_deref() == Some(mid)) {
-            return Some(Dress::Uplink { is_simulcast: self.is_simulcast && uplink.source == Source::Camera });
+        if let Some(uplink) = self
+            .uplinks
+            .iter()
+            .find(|uplink| uplink.mid.as_deref() == Some(mid))
+        {
+            return Some(Dress::Uplink {
+                is_simulcast: self.is_simulcast && uplink.source == Source::Camera,
+            });
         }
-        let slot = self.slots.iter().find(|slot| slot.mid.as_deref() == Some(mid))?;
+        let slot = self
+            .slots
+            .iter()
+            .find(|slot| slot.mid.as_deref() == Some(mid))?;
         let (stream, track) = slot.carries.clone()?;
-        Some(Dress::Downlink { stream, track: track.to_string() })
+        Some(Dress::Downlink {
+            stream,
+            track: track.to_string(),
+        })
     }
 
     /// The client's answer to our offer.
     ///
     /// # Errors
     /// [`Error::WrongState`] without an open offer of this number; [`Error::BadDescription`].
-    pub(crate) fn accept_answer(&mut self, text: &str, seq: Option<u64>, now: Instant) -> Result<Changes, Error> {
+    pub(crate) fn accept_answer(
+        &mut self,
+        text: &str,
+        seq: Option<u64>,
+        now: Instant,
+    ) -> Result<Changes, Error> {
         if self.negotiation.open.is_none() || seq.is_some_and(|seq| seq != self.negotiation.seq) {
             return Err(Error::WrongState);
         }
         let found = check(text)?;
-        if found.iter().any(|section| section.kind != "application" && !self.knows(&section.mid)) {
-            return Err(Error::BadDescription("it has sections that were not offered"));
+        if found
+            .iter()
+            .any(|section| section.kind != "application" && !self.knows(&section.mid))
+        {
+            return Err(Error::BadDescription(
+                "it has sections that were not offered",
+            ));
         }
         let read = sdp::undress(text, |mid| self.undress(mid, &found));
         let answer = parse(RTCSdpType::Answer, read)?;
@@ -226,7 +317,10 @@ impl Peer {
         self.negotiation.open = None;
         self.negotiation.is_answered = true;
         for slot in &mut self.slots {
-            let is_known = slot.mid.as_ref().is_some_and(|mid| found.iter().any(|section| section.mid == *mid));
+            let is_known = slot
+                .mid
+                .as_ref()
+                .is_some_and(|mid| found.iter().any(|section| section.mid == *mid));
             slot.is_answered = is_known && slot.carries.is_some();
         }
         Ok(self.note_uplinks(&found))
@@ -236,7 +330,11 @@ impl Peer {
     ///
     /// # Errors
     /// [`Error::Glare`] while ours is open; [`Error::BadDescription`].
-    pub(crate) fn accept_offer(&mut self, text: &str, now: Instant) -> Result<(String, Changes), Error> {
+    pub(crate) fn accept_offer(
+        &mut self,
+        text: &str,
+        now: Instant,
+    ) -> Result<(String, Changes), Error> {
         if !self.negotiation.is_answered {
             return Err(Error::Glare);
         }
@@ -255,7 +353,9 @@ impl Peer {
             connection.set_remote_description(now, offer)?;
             let answer = connection.create_answer(None)?;
             connection.set_local_description(now, answer)?;
-            Ok(connection.current_local_description().map(|description| description.sdp))
+            Ok(connection
+                .current_local_description()
+                .map(|description| description.sdp))
         });
         let answer = match answered {
             Some(Ok(Some(answer))) => answer,
@@ -271,7 +371,8 @@ impl Peer {
 
     /// In an answer only what we send is named: layers are answered by the connection itself.
     fn dress_answer(&self, mid: &str) -> Option<Dress> {
-        self.dress(mid).filter(|dress| matches!(dress, Dress::Downlink { .. }))
+        self.dress(mid)
+            .filter(|dress| matches!(dress, Dress::Downlink { .. }))
     }
 
     /// Takes our open offer back: its client does not answer it, and has one of its own.
@@ -297,14 +398,23 @@ impl Peer {
             if section.mid.is_empty() || self.knows(&section.mid) {
                 continue;
             }
-            let has_camera = self.uplinks.iter().any(|uplink| uplink.source == Source::Camera);
+            let has_camera = self
+                .uplinks
+                .iter()
+                .any(|uplink| uplink.source == Source::Camera);
             let source = match section.kind.as_str() {
                 "audio" => Source::Mic,
                 "video" if has_camera => Source::Screen,
                 "video" => Source::Camera,
                 _ => return Err(Error::BadDescription("it has sections of an unknown kind")),
             };
-            self.uplinks.push(Uplink { source, mid: Some(section.mid.clone()), transceiver: None, streams: None, is_sending: false });
+            self.uplinks.push(Uplink {
+                source,
+                mid: Some(section.mid.clone()),
+                transceiver: None,
+                streams: None,
+                is_sending: false,
+            });
         }
         Ok(())
     }
@@ -313,16 +423,28 @@ impl Peer {
     fn bind_adopted(&mut self, found: &[Section]) {
         let connection = &mut self.connection;
         let ids: Vec<_> = connection.get_transceivers().collect();
-        for uplink in self.uplinks.iter_mut().filter(|uplink| uplink.transceiver.is_none()) {
-            let is_named = found.iter().any(|section| Some(&section.mid) == uplink.mid.as_ref());
+        for uplink in self
+            .uplinks
+            .iter_mut()
+            .filter(|uplink| uplink.transceiver.is_none())
+        {
+            let is_named = found
+                .iter()
+                .any(|section| Some(&section.mid) == uplink.mid.as_ref());
             if is_named {
-                uplink.transceiver = ids.iter().copied().find(|&id| mid_of(connection, id) == uplink.mid);
+                uplink.transceiver = ids
+                    .iter()
+                    .copied()
+                    .find(|&id| mid_of(connection, id) == uplink.mid);
             }
         }
     }
 
     fn knows(&self, mid: &str) -> bool {
-        let uplinks = self.uplinks.iter().filter_map(|uplink| uplink.mid.as_deref());
+        let uplinks = self
+            .uplinks
+            .iter()
+            .filter_map(|uplink| uplink.mid.as_deref());
         let slots = self.slots.iter().filter_map(|slot| slot.mid.as_deref());
         uplinks.chain(slots).any(|known| known == mid)
     }
@@ -330,7 +452,11 @@ impl Peer {
     /// The connection starts a section's receiver whenever its streams are named, and a started receiver that is started again
     /// loses its layers: so a section whose streams are the same as before is handed over without them.
     fn undress(&self, mid: &str, found: &[Section]) -> Undress {
-        let Some(uplink) = self.uplinks.iter().find(|uplink| uplink.mid.as_deref() == Some(mid)) else {
+        let Some(uplink) = self
+            .uplinks
+            .iter()
+            .find(|uplink| uplink.mid.as_deref() == Some(mid))
+        else {
             return Undress::Keep;
         };
         let section = found.iter().find(|section| section.mid == mid);
@@ -343,7 +469,9 @@ impl Peer {
     fn note_uplinks(&mut self, found: &[Section]) -> Changes {
         let mut changes = Changes::default();
         for (index, uplink) in self.uplinks.iter_mut().enumerate() {
-            let section = found.iter().find(|section| Some(&section.mid) == uplink.mid.as_ref());
+            let section = found
+                .iter()
+                .find(|section| Some(&section.mid) == uplink.mid.as_ref());
             let Some(section) = section else { continue };
             if section.sends && !section.streams.is_empty() {
                 uplink.streams = Some(section.streams.clone());
@@ -357,8 +485,16 @@ impl Peer {
     }
 }
 
-fn set_direction(connection: &mut RTCPeerConnection, id: RTCRtpTransceiverId, direction: RTCRtpTransceiverDirection) {
-    let _ = contained(|| connection.rtp_transceiver(id).map(|mut transceiver| transceiver.set_direction(direction)));
+fn set_direction(
+    connection: &mut RTCPeerConnection,
+    id: RTCRtpTransceiverId,
+    direction: RTCRtpTransceiverDirection,
+) {
+    let _ = contained(|| {
+        connection
+            .rtp_transceiver(id)
+            .map(|mut transceiver| transceiver.set_direction(direction))
+    });
 }
 
 fn mid_of(connection: &mut RTCPeerConnection, id: RTCRtpTransceiverId) -> Option<String> {
@@ -375,7 +511,9 @@ fn check(text: &str) -> Result<Vec<Section>, Error> {
     }
     for name in ["ice-ufrag", "ice-pwd", "fingerprint"] {
         if sdp::attribute(text, name).is_none() {
-            return Err(Error::BadDescription("it has no ICE credentials or no fingerprint"));
+            return Err(Error::BadDescription(
+                "it has no ICE credentials or no fingerprint",
+            ));
         }
     }
     let found = sdp::sections(text);

@@ -37,7 +37,8 @@ pub(crate) fn dress(sdp: &str, dress: impl Fn(&str) -> Option<Dress>) -> String 
             None => out.push_str(block),
             Some(Dress::Uplink { is_simulcast }) => {
                 out.push_str(block);
-                if is_simulcast {
+                // Once they are agreed upon, the connection repeats them itself.
+                if is_simulcast && !block.contains("a=simulcast:") {
                     out.push_str("a=rid:q recv\r\na=rid:h recv\r\na=rid:f recv\r\na=simulcast:recv q;h;f\r\n");
                 }
             }
@@ -46,7 +47,10 @@ pub(crate) fn dress(sdp: &str, dress: impl Fn(&str) -> Option<Dress>) -> String 
                     let text = line.trim_end();
                     if text.starts_with("a=msid:") {
                         let _ = write!(out, "a=msid:{stream} {track}\r\n");
-                    } else if let Some((ssrc, attribute)) = text.strip_prefix("a=ssrc:").and_then(|rest| rest.split_once(' ')) {
+                    } else if let Some((ssrc, attribute)) = text
+                        .strip_prefix("a=ssrc:")
+                        .and_then(|rest| rest.split_once(' '))
+                    {
                         // One line per source is enough; the stream is named by the section.
                         if attribute.starts_with("cname:") {
                             let _ = write!(out, "a=ssrc:{ssrc} cname:{stream}\r\n");
@@ -65,13 +69,22 @@ pub(crate) fn dress(sdp: &str, dress: impl Fn(&str) -> Option<Dress>) -> String 
 pub(crate) fn sections(sdp: &str) -> Vec<Section> {
     let mut found = Vec::new();
     for block in blocks(sdp) {
-        let Some(kind) = block.strip_prefix("m=").and_then(|rest| rest.split_whitespace().next()) else {
+        let Some(kind) = block
+            .strip_prefix("m=")
+            .and_then(|rest| rest.split_whitespace().next())
+        else {
             continue;
         };
-        let mut section = Section { kind: kind.to_owned(), mid: mid(block).unwrap_or_default().to_owned(), ..Section::default() };
+        let mut section = Section {
+            kind: kind.to_owned(),
+            mid: mid(block).unwrap_or_default().to_owned(),
+            ..Section::default()
+        };
         // Sections send and receive unless they say otherwise (RFC 8866 section 6.7); a rejected one has port 0.
-        let is_rejected = block.split_whitespace().nth(1) == Some("0") && !block.contains("a=bundle-only");
-        section.sends = !is_rejected && !block.contains("\na=recvonly") && !block.contains("\na=inactive");
+        let is_rejected =
+            block.split_whitespace().nth(1) == Some("0") && !block.contains("a=bundle-only");
+        section.sends =
+            !is_rejected && !block.contains("\na=recvonly") && !block.contains("\na=inactive");
         for line in block.lines() {
             let names_stream = line.starts_with("a=ssrc-group:")
                 || line.starts_with("a=rid:")
@@ -101,7 +114,11 @@ pub(crate) fn undress(sdp: &str, undress: impl Fn(&str) -> Undress) -> String {
     let mut out = String::with_capacity(sdp.len());
     for block in blocks(sdp) {
         let name = mid(block);
-        let how = if block.starts_with("m=application") { Undress::Keep } else { name.map_or(Undress::Keep, &undress) };
+        let how = if block.starts_with("m=application") {
+            Undress::Keep
+        } else {
+            name.map_or(Undress::Keep, &undress)
+        };
         for line in block.split_inclusive('\n') {
             // The server waits for the client's checks (ICE lite); it looks no addresses up.
             if line.starts_with("a=candidate:") || line.starts_with("a=end-of-candidates") {
@@ -111,14 +128,21 @@ pub(crate) fn undress(sdp: &str, undress: impl Fn(&str) -> Undress) -> String {
                 out.push_str(line);
                 continue;
             }
-            let is_name = line.starts_with("a=msid:") || line.starts_with("a=ssrc:") && !line.contains(" cname:");
-            let is_stream = line.starts_with("a=ssrc") || line.starts_with("a=rid:") || line.starts_with("a=simulcast:");
+            let is_name = line.starts_with("a=msid:")
+                || line.starts_with("a=ssrc:") && !line.contains(" cname:");
+            let is_stream = line.starts_with("a=ssrc")
+                || line.starts_with("a=rid:")
+                || line.starts_with("a=simulcast:");
             if !is_name && (how == Undress::Name || !is_stream) {
                 out.push_str(line);
             }
-        }
-        if let (Undress::Name, Some(name)) = (how, name) {
-            let _ = write!(out, "a=msid:{name} {name}\r\n");
+            // Ahead of the sources, which take the name that was read last.
+            if line.starts_with("a=mid:")
+                && how == Undress::Name
+                && let Some(name) = name
+            {
+                let _ = write!(out, "a=msid:{name} {name}\r\n");
+            }
         }
     }
     out
@@ -126,7 +150,12 @@ pub(crate) fn undress(sdp: &str, undress: impl Fn(&str) -> Undress) -> String {
 
 /// The value of an attribute at the session level or in the first section that has it.
 pub(crate) fn attribute<'a>(sdp: &'a str, name: &str) -> Option<&'a str> {
-    sdp.lines().find_map(|line| line.strip_prefix("a=")?.strip_prefix(name)?.strip_prefix(':').map(str::trim_end))
+    sdp.lines().find_map(|line| {
+        line.strip_prefix("a=")?
+            .strip_prefix(name)?
+            .strip_prefix(':')
+            .map(str::trim_end)
+    })
 }
 
 /// The session's part, then one part for each `m=` line.
@@ -138,7 +167,10 @@ fn blocks(sdp: &str) -> impl Iterator<Item = &str> {
             rest = None;
             return None;
         }
-        let next = text.get(1..).and_then(|after| after.find("\nm=")).map(|at| at + 2);
+        let next = text
+            .get(1..)
+            .and_then(|after| after.find("\nm="))
+            .map(|at| at + 2);
         let (block, after) = match next.and_then(|at| text.split_at_checked(at)) {
             Some((block, after)) => (block, Some(after)),
             None => (text, None),
@@ -149,7 +181,10 @@ fn blocks(sdp: &str) -> impl Iterator<Item = &str> {
 }
 
 fn mid(block: &str) -> Option<&str> {
-    block.lines().find_map(|line| line.strip_prefix("a=mid:")).map(str::trim_end)
+    block
+        .lines()
+        .find_map(|line| line.strip_prefix("a=mid:"))
+        .map(str::trim_end)
 }
 
 #[cfg(test)]
@@ -183,7 +218,13 @@ mod tests {
 
     #[test]
     fn a_stripped_section_has_no_streams() {
-        let text = undress(ANSWER, |mid| if mid == "0" { Undress::Strip } else { Undress::Keep });
+        let text = undress(ANSWER, |mid| {
+            if mid == "0" {
+                Undress::Strip
+            } else {
+                Undress::Keep
+            }
+        });
         assert!(!text.contains("ssrc") && !text.contains("msid"));
         assert!(text.contains("a=sendonly"));
     }
@@ -193,7 +234,10 @@ mod tests {
         let offer = "v=0\r\nm=video 9 X 96\r\na=mid:0\r\na=recvonly\r\nm=video 9 X 96\r\na=mid:1\r\na=msid:s t\r\na=ssrc:5 cname:s\r\na=ssrc:5 msid:s t\r\na=sendonly\r\n";
         let text = dress(offer, |mid| match mid {
             "0" => Some(Dress::Uplink { is_simulcast: true }),
-            _ => Some(Dress::Downlink { stream: "ann".into(), track: "camera-1".into() }),
+            _ => Some(Dress::Downlink {
+                stream: "ann".into(),
+                track: "camera-1".into(),
+            }),
         });
         assert!(text.contains("a=mid:0\r\na=recvonly\r\na=rid:q recv"));
         assert!(text.contains("a=msid:ann camera-1\r\na=ssrc:5 cname:ann\r\na=sendonly\r\n"));

@@ -9,7 +9,7 @@ use rtc::rtp_transceiver::rtp_sender::{RTCRtpCodec, RTCRtpCodecParameters};
 
 use super::Task;
 use crate::Error;
-use crate::interceptors;
+use crate::interceptors::registry;
 use crate::media::codec::{Codec, is_key_frame};
 use crate::media::rewrite::Rewriter;
 use crate::peer::{Peer, PeerKey, Slot};
@@ -56,10 +56,27 @@ pub(super) struct Subscriber {
 
 impl Task {
     /// A stream of a publisher's section is there.
-    pub(super) fn note_stream(&mut self, key: PeerKey, mid: &str, ssrc: u32, rid: Option<&str>, codec: &RTCRtpCodec) {
-        let Some(peer) = self.peers.get(&key) else { return };
-        let Some(uplink) = peer.uplinks.iter().position(|uplink| uplink.mid.as_deref() == Some(mid)) else { return };
-        let Some(source) = peer.uplinks.get(uplink).map(|uplink| uplink.source) else { return };
+    pub(super) fn note_stream(
+        &mut self,
+        key: PeerKey,
+        mid: &str,
+        ssrc: u32,
+        rid: Option<&str>,
+        codec: &RTCRtpCodec,
+    ) {
+        let Some(peer) = self.peers.get(&key) else {
+            return;
+        };
+        let Some(uplink) = peer
+            .uplinks
+            .iter()
+            .position(|uplink| uplink.mid.as_deref() == Some(mid))
+        else {
+            return;
+        };
+        let Some(source) = peer.uplinks.get(uplink).map(|uplink| uplink.source) else {
+            return;
+        };
         let Some(kind) = Codec::from_mime(&codec.mime_type) else {
             tracing::debug!(codec = %codec.mime_type, "a stream of an unknown codec");
             return;
@@ -75,7 +92,11 @@ impl Task {
         let at = (key, uplink);
         // Another codec is another track: its subscribers' sections are of the old one.
         if let Some(old) = self.tracks.by_uplink.get(&at)
-            && self.tracks.all.get(old).is_some_and(|track| track.codec != kind)
+            && self
+                .tracks
+                .all
+                .get(old)
+                .is_some_and(|track| track.codec != kind)
         {
             self.unpublish(key, uplink);
         }
@@ -85,13 +106,17 @@ impl Task {
                 let track = self.tracks.next;
                 self.tracks.next += 1;
                 self.tracks.by_uplink.insert(at, track);
-                let info = Track { peer: id, id: format!("{}-{track}", name(source)).into(), source };
+                let info = Track {
+                    peer: id,
+                    id: format!("{}-{track}", name(source)).into(),
+                    source,
+                };
                 let published = Published {
                     publisher: key,
                     uplink,
                     info,
                     codec: kind,
-                    sending: interceptors::sending(codec),
+                    sending: registry::sending(codec),
                     streams: [None; 3],
                     subscribers: Vec::new(),
                     is_live: false,
@@ -100,31 +125,67 @@ impl Task {
                 track
             }
         };
-        if let Some(stream) = self.tracks.all.get_mut(&track).and_then(|track| track.streams.get_mut(layer as usize)) {
+        if let Some(stream) = self
+            .tracks
+            .all
+            .get_mut(&track)
+            .and_then(|track| track.streams.get_mut(layer as usize))
+        {
             *stream = Some(ssrc);
         }
     }
 
     /// Sends a publisher's packet to its subscribers.
-    pub(super) fn forward(&mut self, key: PeerKey, mid: &str, packet: rtc::rtp::Packet, at: Instant) {
-        let Some(peer) = self.peers.get(&key) else { return };
-        let Some(index) = peer.uplinks.iter().position(|uplink| uplink.mid.as_deref() == Some(mid)) else { return };
+    pub(super) fn forward(
+        &mut self,
+        key: PeerKey,
+        mid: &str,
+        packet: rtc::rtp::Packet,
+        at: Instant,
+    ) {
+        let Some(peer) = self.peers.get(&key) else {
+            return;
+        };
+        let Some(index) = peer
+            .uplinks
+            .iter()
+            .position(|uplink| uplink.mid.as_deref() == Some(mid))
+        else {
+            return;
+        };
         let publishing = peer.publishing;
-        let Some(track_key) = self.tracks.by_uplink.get(&(key, index)).copied() else { return };
-        let Some(track) = self.tracks.all.get_mut(&track_key) else { return };
+        let Some(track_key) = self.tracks.by_uplink.get(&(key, index)).copied() else {
+            return;
+        };
+        let Some(track) = self.tracks.all.get_mut(&track_key) else {
+            return;
+        };
         if !may(publishing, track.info.source) {
             return;
         }
         if !track.is_live {
             self.publish(track_key);
         }
-        let Some(track) = self.tracks.all.get_mut(&track_key) else { return };
-        let Some(layer) = Layer::ALL.into_iter().find(|layer| track.streams.get(*layer as usize) == Some(&Some(packet.header.ssrc))) else { return };
+        let Some(track) = self.tracks.all.get_mut(&track_key) else {
+            return;
+        };
+        let Some(layer) = Layer::ALL
+            .into_iter()
+            .find(|layer| track.streams.get(*layer as usize) == Some(&Some(packet.header.ssrc)))
+        else {
+            return;
+        };
         let is_key = is_key_frame(track.codec, &packet.payload);
         let mut sent = 0;
-        for subscriber in track.subscribers.iter_mut().filter(|subscriber| subscriber.is_started) {
+        for subscriber in track
+            .subscribers
+            .iter_mut()
+            .filter(|subscriber| subscriber.is_started)
+        {
             if packet.payload.is_empty() {
-                subscriber.rewriter.skip(packet.header.ssrc, packet.header.sequence_number);
+                subscriber
+                    .rewriter
+                    .skip(packet.header.ssrc, packet.header.sequence_number);
                 continue;
             }
             if subscriber.choice == Choice::Off {
@@ -132,7 +193,9 @@ impl Task {
                 continue;
             }
             if subscriber.current != Some(layer) {
-                if !is_key && track.info.source != Source::Mic || subscriber.current.is_some_and(|current| current > layer) {
+                if !is_key && track.info.source != Source::Mic
+                    || subscriber.current.is_some_and(|current| current > layer)
+                {
                     continue;
                 }
                 subscriber.current = Some(layer);
@@ -143,8 +206,12 @@ impl Task {
                 packet.header.timestamp,
                 at,
             );
-            let Some((sequence_number, timestamp)) = numbers else { continue };
-            let Some(peer) = self.peers.get_mut(&subscriber.peer) else { continue };
+            let Some((sequence_number, timestamp)) = numbers else {
+                continue;
+            };
+            let Some(peer) = self.peers.get_mut(&subscriber.peer) else {
+                continue;
+            };
             let header = rtc::rtp::Header {
                 version: 2,
                 marker: packet.header.marker,
@@ -154,7 +221,10 @@ impl Task {
                 ssrc: subscriber.ssrc,
                 ..rtc::rtp::Header::default()
             };
-            let copy = rtc::rtp::Packet { header, payload: packet.payload.clone() };
+            let copy = rtc::rtp::Packet {
+                header,
+                payload: packet.payload.clone(),
+            };
             sent += u64::from(peer.write(subscriber.sender, copy, at));
         }
         self.counters.work.forwarded.fetch_add(sent, Relaxed);
@@ -162,7 +232,9 @@ impl Task {
 
     /// A track is live: all others get a section for it.
     fn publish(&mut self, track_key: TrackKey) {
-        let Some(track) = self.tracks.all.get_mut(&track_key) else { return };
+        let Some(track) = self.tracks.all.get_mut(&track_key) else {
+            return;
+        };
         track.is_live = true;
         let publisher = track.publisher;
         for peer in self.peers.values_mut().filter(|peer| peer.key != publisher) {
@@ -181,8 +253,12 @@ impl Task {
 
     /// A track is gone.
     pub(super) fn unpublish(&mut self, key: PeerKey, uplink: usize) {
-        let Some(track) = self.tracks.by_uplink.remove(&(key, uplink)) else { return };
-        let Some(track) = self.tracks.all.remove(&track) else { return };
+        let Some(track) = self.tracks.by_uplink.remove(&(key, uplink)) else {
+            return;
+        };
+        let Some(track) = self.tracks.all.remove(&track) else {
+            return;
+        };
         for subscriber in &track.subscribers {
             if let Some(peer) = self.peers.get_mut(&subscriber.peer) {
                 peer.free_slot(subscriber.slot);
@@ -195,14 +271,24 @@ impl Task {
 
     /// What a peer is sent can start once its client knows the sections and its connection stands.
     pub(super) fn start_slots(&mut self, key: PeerKey, now: Instant) {
-        let Some(peer) = self.peers.get(&key) else { return };
+        let Some(peer) = self.peers.get(&key) else {
+            return;
+        };
         if !peer.is_connected {
             return;
         }
         let mut started = Vec::new();
         for (track_key, track) in &mut self.tracks.all {
-            for subscriber in track.subscribers.iter_mut().filter(|subscriber| subscriber.peer == key && !subscriber.is_started) {
-                if peer.slots.get(subscriber.slot).is_some_and(|slot| slot.is_answered) {
+            for subscriber in track
+                .subscribers
+                .iter_mut()
+                .filter(|subscriber| subscriber.peer == key && !subscriber.is_started)
+            {
+                if peer
+                    .slots
+                    .get(subscriber.slot)
+                    .is_some_and(|slot| slot.is_answered)
+                {
                     subscriber.is_started = true;
                     started.push(*track_key);
                 }
@@ -214,17 +300,25 @@ impl Task {
     }
 
     fn ask_for_key_frame(&mut self, track: TrackKey, now: Instant) {
-        let Some(track) = self.tracks.all.get(&track) else { return };
+        let Some(track) = self.tracks.all.get(&track) else {
+            return;
+        };
         if track.info.source == Source::Mic {
             return;
         }
-        let Some(peer) = self.peers.get_mut(&track.publisher) else { return };
+        let Some(peer) = self.peers.get_mut(&track.publisher) else {
+            return;
+        };
         let packets: Vec<Box<dyn rtc::rtcp::Packet>> = track
             .streams
             .iter()
             .flatten()
             .map(|&media_ssrc| {
-                let request = rtc::rtcp::payload_feedbacks::picture_loss_indication::PictureLossIndication { sender_ssrc: 0, media_ssrc };
+                let request =
+                    rtc::rtcp::payload_feedbacks::picture_loss_indication::PictureLossIndication {
+                        sender_ssrc: 0,
+                        media_ssrc,
+                    };
                 Box::new(request) as Box<dyn rtc::rtcp::Packet>
             })
             .collect();
@@ -233,10 +327,18 @@ impl Task {
     }
 
     /// What a subscriber reports about a track.
-    pub(super) fn note_feedback(&mut self, key: PeerKey, track: &str, packets: &[Box<dyn rtc::rtcp::Packet>], at: Instant) {
+    pub(super) fn note_feedback(
+        &mut self,
+        key: PeerKey,
+        track: &str,
+        packets: &[Box<dyn rtc::rtcp::Packet>],
+        at: Instant,
+    ) {
         use rtc::rtcp::payload_feedbacks::full_intra_request::FullIntraRequest;
         use rtc::rtcp::payload_feedbacks::picture_loss_indication::PictureLossIndication;
-        let Some(slot) = Slot::parse_track(track) else { return };
+        let Some(slot) = Slot::parse_track(track) else {
+            return;
+        };
         let wants_key = packets.iter().any(|packet| {
             let packet = packet.as_any();
             packet.is::<PictureLossIndication>() || packet.is::<FullIntraRequest>()
@@ -248,7 +350,12 @@ impl Task {
             .tracks
             .all
             .iter()
-            .find(|(_, track)| track.subscribers.iter().any(|subscriber| subscriber.peer == key && subscriber.slot == slot))
+            .find(|(_, track)| {
+                track
+                    .subscribers
+                    .iter()
+                    .any(|subscriber| subscriber.peer == key && subscriber.slot == slot)
+            })
             .map(|(key, _)| *key);
         if let Some(track) = found {
             self.ask_for_key_frame(track, at);
@@ -259,11 +366,23 @@ impl Task {
         let subscriber = self.key(&wanted.subscriber)?;
         let publisher = self.key(&wanted.publisher)?;
         let mut changed = Vec::new();
-        for (key, track) in self.tracks.all.iter_mut().filter(|(_, track)| track.publisher == publisher) {
-            if wanted.source.is_some_and(|source| source != track.info.source) {
+        for (key, track) in self
+            .tracks
+            .all
+            .iter_mut()
+            .filter(|(_, track)| track.publisher == publisher)
+        {
+            if wanted
+                .source
+                .is_some_and(|source| source != track.info.source)
+            {
                 continue;
             }
-            for found in track.subscribers.iter_mut().filter(|found| found.peer == subscriber) {
+            for found in track
+                .subscribers
+                .iter_mut()
+                .filter(|found| found.peer == subscriber)
+            {
                 found.choice = wanted.choice;
                 changed.push(*key);
             }
@@ -281,7 +400,12 @@ impl Task {
     }
 
     pub(super) fn published(&self) -> Vec<Track> {
-        self.tracks.all.values().filter(|track| track.is_live).map(|track| track.info.clone()).collect()
+        self.tracks
+            .all
+            .values()
+            .filter(|track| track.is_live)
+            .map(|track| track.info.clone())
+            .collect()
     }
 
     /// A peer is gone, and what it published and got with it.
@@ -290,7 +414,9 @@ impl Task {
             self.unpublish(key, uplink);
         }
         for track in self.tracks.all.values_mut() {
-            track.subscribers.retain(|subscriber| subscriber.peer != key);
+            track
+                .subscribers
+                .retain(|subscriber| subscriber.peer != key);
         }
     }
 
@@ -299,14 +425,21 @@ impl Task {
 
 fn add_subscriber(track: &mut Published, peer: &mut Peer) {
     let stream = track.info.peer.as_str();
-    let slot = match peer.add_slot(stream, &track.info.id, track.info.source.kind(), &track.sending) {
+    let slot = match peer.add_slot(
+        stream,
+        &track.info.id,
+        track.info.source.kind(),
+        &track.sending,
+    ) {
         Ok(slot) => slot,
         Err(error) => {
             tracing::warn!(peer = %peer.id, %error, "a track cannot be sent");
             return;
         }
     };
-    let Some(made) = peer.slots.get(slot) else { return };
+    let Some(made) = peer.slots.get(slot) else {
+        return;
+    };
     track.subscribers.push(Subscriber {
         peer: peer.key,
         slot,

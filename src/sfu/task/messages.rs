@@ -11,7 +11,11 @@ use crate::session::{Event, Leave, Message, Payload, To};
 impl Task {
     pub(super) fn pass_up(&mut self, key: PeerKey, label: Arc<str>, payload: Payload) {
         if let Some(peer) = self.id_of(key) {
-            self.tell(Event::Message { peer, label, payload });
+            self.tell(Event::Message {
+                peer,
+                label,
+                payload,
+            });
         }
     }
 
@@ -23,7 +27,11 @@ impl Task {
                 }
             }
             To::AllBut(peer) => {
-                let others = self.keys.iter().filter(|(id, _)| *id != peer).map(|(_, key)| *key);
+                let others = self
+                    .keys
+                    .iter()
+                    .filter(|(id, _)| *id != peer)
+                    .map(|(_, key)| *key);
                 for key in others.collect::<Vec<_>>() {
                     self.send_to(key, message, now);
                 }
@@ -44,10 +52,14 @@ impl Task {
     }
 
     fn send_to(&mut self, key: PeerKey, message: &Message, now: Instant) {
-        let Some(peer) = self.peers.get_mut(&key) else { return };
+        let Some(peer) = self.peers.get_mut(&key) else {
+            return;
+        };
         match peer.send(message.label, &message.payload, now) {
             Sent::Done | Sent::Waits => {}
-            Sent::Dropped => tracing::debug!(peer = %peer.id, label = message.label, "a message is dropped"),
+            Sent::Dropped => {
+                tracing::debug!(peer = %peer.id, label = message.label, "a message is dropped")
+            }
             Sent::TooSlow => {
                 tracing::info!(peer = %peer.id, label = message.label, "a peer does not read its messages and is removed");
                 self.leaving.push((key, Leave::Faulty));

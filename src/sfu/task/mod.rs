@@ -145,7 +145,9 @@ impl Task {
     fn receive(&mut self, datagram: Datagram) {
         let (key, at) = (datagram.tag, datagram.at);
         let takes = self.takes_messages();
-        let Some(peer) = self.peers.get_mut(&key) else { return };
+        let Some(peer) = self.peers.get_mut(&key) else {
+            return;
+        };
         let mut outputs = std::mem::take(&mut self.outputs);
         peer.receive(datagram, takes, &mut outputs);
         self.work_off(key, &mut outputs, at);
@@ -180,7 +182,12 @@ impl Task {
             match output {
                 Output::Rtp { mid, packet } => self.forward(key, &mid, packet, at),
                 Output::Rtcp { track, packets } => self.note_feedback(key, &track, &packets, at),
-                Output::Stream { mid, ssrc, rid, codec } => self.note_stream(key, &mid, ssrc, rid.as_deref(), &codec),
+                Output::Stream {
+                    mid,
+                    ssrc,
+                    rid,
+                    codec,
+                } => self.note_stream(key, &mid, ssrc, rid.as_deref(), &codec),
                 Output::Message { label, payload } => self.pass_up(key, label, payload),
                 Output::ChannelOpen { label } => {
                     if let Some(peer) = self.id_of(key) {
@@ -195,7 +202,9 @@ impl Task {
                 }
                 Output::Closed => self.leaving.push((key, Leave::Closed)),
                 Output::Failed => self.leaving.push((key, Leave::Lost)),
-                Output::TooLong => tracing::warn!(peer = %self.name(key), "a channel is closed: a message was too long"),
+                Output::TooLong => {
+                    tracing::warn!(peer = %self.name(key), "a channel is closed: a message was too long")
+                }
             }
         }
     }
@@ -235,10 +244,16 @@ impl Task {
     }
 
     fn make_offers(&mut self, now: Instant) {
-        let due: Vec<PeerKey> =
-            self.peers.values().filter(|peer| peer.wants_offer && peer.can_offer()).map(|peer| peer.key).collect();
+        let due: Vec<PeerKey> = self
+            .peers
+            .values()
+            .filter(|peer| peer.wants_offer && peer.can_offer())
+            .map(|peer| peer.key)
+            .collect();
         for key in due {
-            let Some(peer) = self.peers.get_mut(&key) else { continue };
+            let Some(peer) = self.peers.get_mut(&key) else {
+                continue;
+            };
             match peer.make_offer(now) {
                 Ok((sdp, seq)) => {
                     let peer = peer.id.clone();
@@ -254,7 +269,9 @@ impl Task {
 
     /// Ends a peer's connection and forgets it.
     fn drop_peer(&mut self, key: PeerKey, why: Leave) {
-        let Some(mut peer) = self.peers.remove(&key) else { return };
+        let Some(mut peer) = self.peers.remove(&key) else {
+            return;
+        };
         self.keys.remove(&peer.id);
         self.counters.work.peers.fetch_sub(1, Relaxed);
         peer.close();

@@ -19,7 +19,12 @@ impl Task {
             Request::Join(join, reply) => {
                 let _ = reply.send(self.join(&join, now));
             }
-            Request::Answer { peer, sdp, seq, reply } => {
+            Request::Answer {
+                peer,
+                sdp,
+                seq,
+                reply,
+            } => {
                 let result = self.with_peer(&peer, |peer| peer.accept_answer(&sdp, seq, now));
                 let _ = reply.send(self.changed(&peer, result, now));
             }
@@ -32,18 +37,29 @@ impl Task {
                 let changed = self.changed(&peer, changes, now);
                 let _ = reply.send(changed.and_then(|()| answer.ok_or(Error::WrongState)));
             }
-            Request::Candidate { peer, candidate, reply } => {
+            Request::Candidate {
+                peer,
+                candidate,
+                reply,
+            } => {
                 let result = self.with_peer(&peer, |_| check(&candidate));
                 let _ = reply.send(result);
             }
             Request::Remove { peer, why, reply } => {
-                let _ = reply.send(self.key(&peer).map(|key| self.drop_peer(key, Leave::Removed(why))));
+                let _ = reply.send(
+                    self.key(&peer)
+                        .map(|key| self.drop_peer(key, Leave::Removed(why))),
+                );
             }
             Request::Send(message) => self.send(&message, now),
             Request::Subscribe(subscription, reply) => {
                 let _ = reply.send(self.subscribe(&subscription, now));
             }
-            Request::Allow { peer, publishing, reply } => {
+            Request::Allow {
+                peer,
+                publishing,
+                reply,
+            } => {
                 let result = self.key(&peer).map(|key| self.allow(key, publishing));
                 let _ = reply.send(result);
             }
@@ -74,7 +90,9 @@ impl Task {
         }
         let key = self.next_key;
         let credentials = Credentials::random();
-        let registration = self.port.register(&credentials.ufrag, &credentials.pwd, key, &self.inbox);
+        let registration =
+            self.port
+                .register(&credentials.ufrag, &credentials.pwd, key, &self.inbox);
         let mut peer = Peer::new(key, join, &self.setup, &credentials, registration, now)?;
         self.offer_present_tracks(&mut peer);
         let (sdp, _) = peer.make_offer(now)?;
@@ -86,7 +104,12 @@ impl Task {
     }
 
     /// After a description: tracks that ended, sections that are known now.
-    fn changed(&mut self, peer: &PeerId, changes: Result<Changes, Error>, now: Instant) -> Result<(), Error> {
+    fn changed(
+        &mut self,
+        peer: &PeerId,
+        changes: Result<Changes, Error>,
+        now: Instant,
+    ) -> Result<(), Error> {
         let key = self.key(peer)?;
         if self.peers.get(&key).is_some_and(|peer| peer.is_broken) {
             self.drop_peer(key, Leave::Faulty);
@@ -106,7 +129,11 @@ impl Task {
         self.keys.get(peer).copied().ok_or(Error::UnknownPeer)
     }
 
-    fn with_peer<T>(&mut self, peer: &PeerId, step: impl FnOnce(&mut Peer) -> Result<T, Error>) -> Result<T, Error> {
+    fn with_peer<T>(
+        &mut self,
+        peer: &PeerId,
+        step: impl FnOnce(&mut Peer) -> Result<T, Error>,
+    ) -> Result<T, Error> {
         let key = self.key(peer)?;
         step(self.peers.get_mut(&key).ok_or(Error::UnknownPeer)?)
     }
@@ -119,14 +146,24 @@ fn check(candidate: &Candidate) -> Result<(), Error> {
         return Ok(());
     }
     let text = text.strip_prefix("a=").unwrap_or(text);
-    let Some(rest) = text.strip_prefix("candidate:") else { return Err(Error::BadCandidate) };
+    let Some(rest) = text.strip_prefix("candidate:") else {
+        return Err(Error::BadCandidate);
+    };
     // RFC 8839 section 5.1: foundation component transport priority address port typ TYPE.
     let parts: Vec<&str> = rest.split_ascii_whitespace().collect();
     let is_one = text.len() <= CANDIDATE_MAX
         && parts.len() >= 8
-        && parts.get(1).is_some_and(|component| component.parse::<u16>().is_ok())
-        && parts.get(3).is_some_and(|priority| priority.parse::<u32>().is_ok())
+        && parts
+            .get(1)
+            .is_some_and(|component| component.parse::<u16>().is_ok())
+        && parts
+            .get(3)
+            .is_some_and(|priority| priority.parse::<u32>().is_ok())
         && parts.get(5).is_some_and(|port| port.parse::<u16>().is_ok())
         && parts.get(6) == Some(&"typ");
-    if is_one { Ok(()) } else { Err(Error::BadCandidate) }
+    if is_one {
+        Ok(())
+    } else {
+        Err(Error::BadCandidate)
+    }
 }
