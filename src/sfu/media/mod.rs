@@ -8,5 +8,8 @@
 //! | `vp8` | the picture ids that a subscriber of VP8 sees |
 
 pub(crate) mod codec;
+mod delay;
+pub(crate) mod estimate;
+pub(crate) mod meter;
 pub(crate) mod rewrite;
 pub(crate) mod vp8;

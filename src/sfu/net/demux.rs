@@ -250,3 +250,6 @@ impl Entry {
         may
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -17,6 +17,8 @@
 //!   ufrag, however many come. While such a flood lasts that one client can hardly bind new addresses; those it has stay bound.
 //! - Who replays a captured request from elsewhere binds that address too, as in ICE itself: without the password nobody gets
 //!   through DTLS. A peer has at most 16 addresses; the one silent longest goes, so replays do not push out a client that is there.
+//! - A client that can forge another's source address can take that address over with its own password, until the other's next
+//!   binding request takes it back; clients send one every few seconds (RFC 7675).
 //! - Who forges a bound source address reaches the inbox of that session, where SRTP, DTLS and ICE refuse it. An inbox is bounded:
 //!   a flood takes datagrams from its own session only.
 //!
@@ -40,8 +42,12 @@ mod inbox;
 mod interfaces;
 mod outgoing;
 mod port;
+#[cfg(test)]
+mod requests;
 mod socket;
 mod stun;
+#[cfg(test)]
+mod tests;
 
 pub(crate) use self::counters::Counters;
 pub(crate) use self::inbox::{Datagram, Inbox};

@@ -127,3 +127,6 @@ impl<'a> Attribute<'a> {
         })
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -12,7 +12,8 @@ use webrtc::peer_connection::{
 };
 
 use crate::Error;
-use crate::interceptors::{self, Estimate};
+use crate::interceptors::bandwidth::Downlink;
+use crate::interceptors::registry;
 
 /// The longest message of a data channel, in bytes (`a=max-message-size`).
 pub(crate) const MESSAGE_MAX: usize = 256 * 1024;
@@ -71,17 +72,21 @@ pub(crate) fn connect(
     identity: &Identity,
     credentials: &Credentials,
     candidates: &[SocketAddr],
-    silence_max: Duration,
     now: Instant,
-) -> Result<(RTCPeerConnection, Estimate), Error> {
-    let mut media = interceptors::media_engine().map_err(internal)?;
-    let (registry, estimate) = interceptors::registry(&mut media).map_err(internal)?;
+) -> Result<(RTCPeerConnection, Arc<Downlink>), Error> {
+    let media = registry::media_engine().map_err(internal)?;
+    let downlink = Arc::<Downlink>::default();
     let settings = SettingEngineBuilder::new()
         .with_crypto_provider(Arc::clone(&identity.provider))
         .with_lite(true)
         .with_ice_credentials(credentials.ufrag.clone(), credentials.pwd.clone())
         .with_multicast_dns_mode(rtc::ice::mdns::MulticastDnsMode::Disabled)
-        .with_ice_timeouts(Some(silence_max / 2), Some(silence_max), None)
+        // The session watches for silence: the agent counts checks only.
+        .with_ice_timeouts(
+            Some(Duration::ZERO),
+            Some(Duration::ZERO),
+            Some(Duration::ZERO),
+        )
         .with_sctp_max_message_size(SctpMaxMessageSize::Bounded(MESSAGE_MAX as u32))
         .with_sctp_max_receive_buffer_size(RECEIVE_BUFFER)
         .with_sctp_mtu(SCTP_MTU)
@@ -93,7 +98,7 @@ pub(crate) fn connect(
         .with_configuration(configuration)
         .with_media_engine(media)
         .with_setting_engine(settings)
-        .with_interceptor_registry(registry)
+        .with_interceptor_registry(registry::registry(&downlink))
         .build(now)
         .map_err(internal)?;
     for candidate in candidates {
@@ -114,7 +119,7 @@ pub(crate) fn connect(
     connection
         .add_local_candidate(Default::default())
         .map_err(internal)?;
-    Ok((connection, estimate))
+    Ok((connection, downlink))
 }
 
 /// A fault that no client's input explains.

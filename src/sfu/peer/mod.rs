@@ -25,7 +25,7 @@ pub(crate) use self::connection::{Credentials, Identity};
 use self::negotiation::Negotiation;
 pub(crate) use self::negotiation::{Changes, Slot, Uplink};
 use crate::Error;
-use crate::interceptors::Estimate;
+use crate::interceptors::bandwidth::Downlink;
 use crate::net::{Datagram, Registration};
 use crate::session::{Join, Payload, PeerId, Publishing};
 
@@ -80,7 +80,8 @@ pub(crate) struct Peer {
     pub(crate) publishing: Publishing,
     pub(crate) uplinks: Vec<Uplink>,
     pub(crate) slots: Vec<Slot>,
-    pub(crate) estimate: Estimate,
+    /// What is measured of the way to the client.
+    pub(crate) downlink: Arc<Downlink>,
     /// When anything came last.
     pub(crate) heard_at: Instant,
     pub(crate) joined_at: Instant,
@@ -116,13 +117,8 @@ impl Peer {
         registration: Registration,
         now: Instant,
     ) -> Result<Self, Error> {
-        let (mut connection, estimate) = connection::connect(
-            &setup.identity,
-            credentials,
-            &setup.candidates,
-            setup.silence_max,
-            now,
-        )?;
+        let (mut connection, downlink) =
+            connection::connect(&setup.identity, credentials, &setup.candidates, now)?;
         let uplinks = negotiation::add_uplinks(&mut connection, join.media)?;
         let channels = Channels::create(&mut connection, &join.channels)?;
         Ok(Self {
@@ -131,7 +127,7 @@ impl Peer {
             publishing: join.publishing,
             uplinks,
             slots: Vec::new(),
-            estimate,
+            downlink,
             heard_at: now,
             joined_at: now,
             is_connected: false,

@@ -37,7 +37,8 @@ pub(crate) fn dress(sdp: &str, dress: impl Fn(&str) -> Option<Dress>) -> String 
             None => out.push_str(block),
             Some(Dress::Uplink { is_simulcast }) => {
                 out.push_str(block);
-                if is_simulcast {
+                // Once they are agreed upon, the connection repeats them itself.
+                if is_simulcast && !block.contains("a=simulcast:") {
                     out.push_str("a=rid:q recv\r\na=rid:h recv\r\na=rid:f recv\r\na=simulcast:recv q;h;f\r\n");
                 }
             }
@@ -135,9 +136,13 @@ pub(crate) fn undress(sdp: &str, undress: impl Fn(&str) -> Undress) -> String {
             if !is_name && (how == Undress::Name || !is_stream) {
                 out.push_str(line);
             }
-        }
-        if let (Undress::Name, Some(name)) = (how, name) {
-            let _ = write!(out, "a=msid:{name} {name}\r\n");
+            // Ahead of the sources, which take the name that was read last.
+            if line.starts_with("a=mid:")
+                && how == Undress::Name
+                && let Some(name) = name
+            {
+                let _ = write!(out, "a=msid:{name} {name}\r\n");
+            }
         }
     }
     out

@@ -9,7 +9,7 @@ use rtc::rtp_transceiver::rtp_sender::{RTCRtpCodec, RTCRtpCodecParameters};
 
 use super::Task;
 use crate::Error;
-use crate::interceptors;
+use crate::interceptors::registry;
 use crate::media::codec::{Codec, is_key_frame};
 use crate::media::rewrite::Rewriter;
 use crate::peer::{Peer, PeerKey, Slot};
@@ -116,7 +116,7 @@ impl Task {
                     uplink,
                     info,
                     codec: kind,
-                    sending: interceptors::sending(codec),
+                    sending: registry::sending(codec),
                     streams: [None; 3],
                     subscribers: Vec::new(),
                     is_live: false,

@@ -224,13 +224,10 @@ proptest! {
                 }
                 Fate::LeftOut => {
                     // What was lost between two that are left out is left out too.
-                    if after_skip {
-                        expected = expected.wrapping_sub(0);
-                        lost = 0;
-                    } else {
+                    if !after_skip {
                         expected = expected.wrapping_add(lost);
-                        lost = 0;
                     }
+                    lost = 0;
                     after_skip = true;
                     rewriter.skip(1, seq);
                 }
@@ -264,7 +261,7 @@ proptest! {
     #[test]
     fn any_input_gives_no_number_twice(
         packets in proptest::collection::vec(
-            (0_u32..3, any::<u16>(), any::<u32>(), 0_u64..100, 0_u8..12), 0..300),
+            (0_u32..3, any::<u16>(), any::<u32>(), 0_u64..100, 0_u8..12), 0..120),
     ) {
         let mut rewriter = Rewriter::new(VIDEO);
         let mut at = Instant::now();
@@ -274,7 +271,7 @@ proptest! {
             match kind {
                 0 => rewriter.cut(),
                 1 => rewriter.skip(ssrc, seq),
-                _ => if let Some((out, _)) = rewriter.forward(ssrc, seq % 2_000, timestamp, at) {
+                _ => if let Some((out, _)) = rewriter.forward(ssrc, seq % 500, timestamp, at) {
                     prop_assert!(sent.insert(out), "{out} twice");
                 },
             }

@@ -114,7 +114,7 @@ fn read<S: SockaddrLike + Copy + Into<SocketAddr>>(
     })
 }
 
-/// Sends a batch without waiting: what the socket does not take now is dropped, what it refuses is skipped.
+/// Sends without waiting: what the socket does not take now is dropped, what it refuses is skipped.
 pub(in super::super) fn send(
     socket: &UdpSocket,
     names: &[Option<Name>],
@@ -123,42 +123,39 @@ pub(in super::super) fn send(
     let mut outcome = Outcome::default();
     for (names, data) in names.chunks(BATCH_MAX).zip(data.chunks(BATCH_MAX)) {
         TO.with_borrow_mut(|headers| {
-            send_batch(socket.as_raw_fd(), headers, names, data, &mut outcome)
+            let slices: [_; BATCH_MAX] =
+                array::from_fn(|index| [IoSlice::new(data.get(index).map_or(&[], |data| data))]);
+            send_all(data, &mut outcome, |at| {
+                let slices = slices.get(at..data.len()).unwrap_or_default();
+                let names = names.get(at..).unwrap_or_default();
+                let none: [ControlMessage<'_>; 0] = [];
+                let flags = MsgFlags::MSG_DONTWAIT;
+                sendmmsg(socket.as_raw_fd(), headers, slices, names, none, flags)
+                    .map(Iterator::count)
+            });
         });
     }
     outcome
 }
 
-fn send_batch(
-    fd: i32,
-    headers: &mut MultiHeaders<Name>,
-    names: &[Option<Name>],
+/// Sends all by `attempt`, which sends from an index on as many as it can, and says why not even one.
+fn send_all(
     data: &[BytesMut],
     outcome: &mut Outcome,
+    mut attempt: impl FnMut(usize) -> nix::Result<usize>,
 ) {
-    const NOTHING: [ControlMessage<'static>; 0] = [];
-    let slices: [_; BATCH_MAX] =
-        array::from_fn(|index| [IoSlice::new(data.get(index).map_or(&[], |data| data))]);
     let mut at = 0;
     while at < data.len() {
-        let (Some(slices), Some(names)) = (slices.get(at..data.len()), names.get(at..)) else {
-            return;
-        };
-        match sendmmsg(fd, headers, slices, names, NOTHING, MsgFlags::MSG_DONTWAIT) {
-            Ok(sent) => {
-                let sent = sent.count();
+        match attempt(at) {
+            Ok(sent) if sent > 0 => {
                 let taken = data.iter().skip(at).take(sent);
                 outcome.packets += sent as u64;
                 outcome.bytes += taken.map(|data| data.len() as u64).sum::<u64>();
                 at += sent;
-                if sent == 0 {
-                    outcome.dropped += (data.len() - at) as u64;
-                    return;
-                }
             }
             Err(Errno::EINTR) => {}
-            // The socket is full (or, with ENOBUFS, the interface's queue): so will it be for the rest.
-            Err(Errno::EAGAIN | Errno::ENOBUFS | Errno::ENOMEM | Errno::EBADF) => {
+            // The socket is full, or the interface's queue, or memory is short: so it will be for the rest.
+            Ok(_) | Err(Errno::EAGAIN | Errno::ENOBUFS | Errno::ENOMEM) => {
                 outcome.dropped += (data.len() - at) as u64;
                 return;
             }
@@ -168,5 +165,53 @@ fn send_batch(
                 at += 1;
             }
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Sends ten datagrams of one byte; gives what came of it, and from where on each attempt was made.
+    fn attempts(results: &[nix::Result<usize>]) -> (Outcome, Vec<usize>) {
+        let data = vec![BytesMut::zeroed(1); 10];
+        let mut outcome = Outcome::default();
+        let mut made = Vec::new();
+        let mut results = results.iter();
+        send_all(&data, &mut outcome, |at| {
+            made.push(at);
+            *results.next().unwrap()
+        });
+        (outcome, made)
+    }
+
+    #[test]
+    fn a_full_socket_drops_the_rest() {
+        let dropped = Outcome {
+            packets: 4,
+            bytes: 4,
+            dropped: 6,
+        };
+        let (outcome, made) = attempts(&[Ok(4), Err(Errno::EAGAIN)]);
+        assert_eq!((outcome, made), (dropped, vec![0, 4]));
+    }
+
+    #[test]
+    fn a_destination_that_is_refused_is_skipped_alone() {
+        let skipped = Outcome {
+            packets: 8,
+            bytes: 8,
+            dropped: 2,
+        };
+        for errno in [Errno::ENETUNREACH, Errno::EPERM, Errno::EMSGSIZE] {
+            let (outcome, made) = attempts(&[Err(errno), Ok(3), Err(errno), Ok(5)]);
+            assert_eq!((outcome, made), (skipped, vec![0, 1, 4, 5]));
+        }
+    }
+
+    #[test]
+    fn an_interruption_drops_nothing() {
+        let (outcome, made) = attempts(&[Err(Errno::EINTR), Ok(2), Err(Errno::EINTR), Ok(8)]);
+        assert_eq!((outcome.dropped, made), (0, vec![0, 0, 2, 2]));
     }
 }

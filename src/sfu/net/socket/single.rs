@@ -4,6 +4,7 @@ use std::io;
 use std::net::SocketAddr;
 
 use bytes::BytesMut;
+use socket2::SockRef;
 use tokio::net::UdpSocket;
 
 use super::{BATCH_MAX, DATAGRAM_BYTES_MAX, Outcome, mapped, unmapped};
@@ -67,12 +68,14 @@ pub(in super::super) fn send(
     names: &[Option<Name>],
     data: &[BytesMut],
 ) -> Outcome {
+    // Past the runtime, which at first does not know that a socket can be written.
+    let writer = SockRef::from(socket);
     let mut outcome = Outcome::default();
     for (index, (name, data_of_one)) in names.iter().zip(data).enumerate() {
         let Some(name) = name else {
             continue;
         };
-        match socket.try_send_to(data_of_one, *name) {
+        match writer.send_to(data_of_one, &(*name).into()) {
             Ok(_) => {
                 outcome.packets += 1;
                 outcome.bytes += data_of_one.len() as u64;
