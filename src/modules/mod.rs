@@ -21,6 +21,7 @@ mod input;
 pub mod market;
 mod page;
 mod registry;
+pub mod rooms;
 pub mod social;
 mod writes;
 
@@ -102,5 +103,12 @@ const ALL: &[Registration] = &[
         collections: include_str!("../../migrations/modules/follows.json"),
         description: follows::description,
         start: follows::start,
+    },
+    Registration {
+        name: "rooms",
+        needs: &[],
+        collections: include_str!("../../migrations/modules/rooms.json"),
+        description: rooms::description,
+        start: rooms::start,
     },
 ];
