@@ -31,6 +31,7 @@ const ROW: &str = "rotunda";
 #[derive(Clone, Debug, PartialEq)]
 pub struct OwnSettings {
     pub payments: Payments,
+    pub rooms: RoomLimits,
 }
 
 /// How charges are paid.
@@ -46,6 +47,17 @@ pub struct Payments {
     pub webhook_secrets: BTreeMap<String, String>,
 }
 
+/// Bounds of rooms.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct RoomLimits {
+    /// Rooms can be created without signing in.
+    pub allow_anonymous_create: bool,
+    /// Rooms that a user may own.
+    pub per_user: i64,
+    /// The most places that the owner of a room may give it.
+    pub max_participants: i64,
+}
+
 impl OwnSettings {
     fn of(layers: &Layers) -> Self {
         Self {
@@ -54,6 +66,11 @@ impl OwnSettings {
                 trust_clients: flag(layers, "payments.trustClients"),
                 hold_minutes: whole(layers, "payments.holdMinutes"),
                 webhook_secrets: chosen(layers, "payments.webhooks.*.secret"),
+            },
+            rooms: RoomLimits {
+                allow_anonymous_create: flag(layers, "rooms.allowAnonymousCreate"),
+                per_user: whole(layers, "rooms.perUser"),
+                max_participants: whole(layers, "rooms.maxParticipants"),
             },
         }
     }
