@@ -16,14 +16,17 @@ use super::streams::{StreamLimits, Streams};
 use super::{Error, collections};
 use crate::bus::{EventId, LogLimits, Start, Subscriber};
 use crate::engine::Engine;
+use crate::sfu::Sfu;
 use crate::store::Tx;
 
-/// Bounds of live events.
-#[derive(Clone, Copy, Debug, Default)]
+/// Bounds of live events, and what they stand on.
+#[derive(Clone, Debug, Default)]
 pub struct LiveOptions {
     /// What each topic and each channel keeps for those who come back.
     pub log: LogLimits,
     pub streams: StreamLimits,
+    /// The media plane; none where nothing is served.
+    pub sfu: Option<Sfu>,
 }
 
 /// Live events; a cheap handle.
@@ -39,6 +42,7 @@ pub(super) struct Parts {
     pub(super) streams: Streams,
     pub(super) replies: Arc<LateReplies>,
     presence: Presence,
+    sfu: Option<Sfu>,
     /// Held while the collections are being made.
     making: AsyncMutex<()>,
     stop: CancellationToken,
@@ -69,6 +73,7 @@ impl Live {
                 streams,
                 replies,
                 presence,
+                sfu: options.sfu,
                 making: AsyncMutex::default(),
                 stop,
             }),
@@ -146,6 +151,12 @@ impl Live {
     #[must_use]
     pub fn presence(&self) -> &Presence {
         &self.parts.presence
+    }
+
+    /// The media plane; none where nothing is served, as in commands beside `serve`.
+    #[must_use]
+    pub fn sfu(&self) -> Option<&Sfu> {
+        self.parts.sfu.as_ref()
     }
 
     /// Makes `_topics` and `notifications` where they are missing; see [`collections::ensure_topics`]. One at a time.

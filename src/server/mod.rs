@@ -2,6 +2,7 @@
 
 mod activity;
 mod install;
+mod media;
 mod restore;
 mod routes;
 
@@ -32,6 +33,7 @@ use crate::http::rate::RateLimits;
 use crate::live::{Live, LiveOptions, StreamLimits};
 use crate::modules::{self, Modules, Selection};
 use crate::outbound;
+use crate::sfu::Sfu;
 use crate::store::{Store, StoreOptions, migrations};
 
 /// How long open requests get when the server stops.
@@ -47,6 +49,8 @@ pub struct Running {
     pub engine: Engine,
     clients: Clients,
     pub live: Live,
+    /// The media plane.
+    pub sfu: Sfu,
     scripts: Scripts,
     stop: CancellationToken,
     log_task: tokio::task::JoinHandle<()>,
@@ -72,6 +76,7 @@ impl Running {
         }
         self.clients.end();
         self.live.end();
+        self.sfu.stop().await;
         self.handle.stop(true).await;
         let _ = self.task.await;
         if !self.engine.mailer().drain(MAILS).await {
@@ -145,7 +150,14 @@ pub async fn start(config: &Config, listener: TcpListener) -> anyhow::Result<Run
     let addr = listener.local_addr()?;
     let clients = Clients::default();
     engine.register_hook(Arc::new(Dispatcher::start(engine.clone(), clients.clone())));
-    let live = open_live(config, &engine);
+    let sfu = media::start(&config.rtc, addr.ip())?;
+    let live = Live::start(
+        &engine,
+        LiveOptions {
+            sfu: Some(sfu.clone()),
+            ..live_options(config)
+        },
+    );
     let stop = CancellationToken::new();
     let modules = open_modules(config, &engine, &live).await?;
     let scripts = scripts_of(config, &engine, &live, &modules, &clients, stop.clone()).await?;
@@ -204,6 +216,7 @@ pub async fn start(config: &Config, listener: TcpListener) -> anyhow::Result<Run
         engine,
         clients,
         live,
+        sfu,
         scripts,
         stop,
         log_task,
@@ -223,10 +236,11 @@ fn live_options(config: &Config) -> LiveOptions {
             all_max: config.streams_max,
             per_client_max: config.streams_per_client_max,
         },
+        sfu: None,
     }
 }
 
-/// Starts live events for an engine.
+/// Starts live events for an engine that is not served: without rooms.
 #[must_use]
 pub fn open_live(config: &Config, engine: &Engine) -> Live {
     Live::start(engine, live_options(config))
