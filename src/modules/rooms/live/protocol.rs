@@ -181,7 +181,9 @@ pub(super) fn read(payload: &Payload, room: &str) -> Result<Message, Problem> {
     };
     match kind.as_str() {
         "chat" => chat(&data),
-        "reaction" => text(&data, "type", REACTION_CHARS_MAX).map(|kind| Message::Reaction { kind }),
+        "reaction" => {
+            text(&data, "type", REACTION_CHARS_MAX).map(|kind| Message::Reaction { kind })
+        }
         "location" => location(data),
         "state" => state(&data).map(Message::State),
         "custom" => custom(data),

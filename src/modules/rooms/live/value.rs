@@ -100,7 +100,11 @@ impl Members {
 impl<const N: usize> From<[(&str, Data); N]> for Members {
     fn from(members: [(&str, Data); N]) -> Self {
         let members = members.into_iter();
-        Self(members.map(|(name, value)| (name.to_owned(), value)).collect())
+        Self(
+            members
+                .map(|(name, value)| (name.to_owned(), value))
+                .collect(),
+        )
     }
 }
 
