@@ -1,6 +1,6 @@
 //! The handle of modules and scripts.
 
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 use serde_json::Value as Json;
 use tokio::sync::Mutex as AsyncMutex;
@@ -16,6 +16,7 @@ use super::streams::{StreamLimits, Streams};
 use super::{Error, collections};
 use crate::bus::{EventId, LogLimits, Start, Subscriber};
 use crate::engine::Engine;
+use crate::http::dispatch::Dispatch;
 use crate::sfu::Sfu;
 use crate::store::Tx;
 
@@ -43,6 +44,8 @@ pub(super) struct Parts {
     pub(super) replies: Arc<LateReplies>,
     presence: Presence,
     sfu: Option<Sfu>,
+    /// Where rooms have requests answered.
+    pub(super) dispatch: OnceLock<Arc<dyn Dispatch>>,
     /// Held while the collections are being made.
     making: AsyncMutex<()>,
     stop: CancellationToken,
@@ -74,6 +77,7 @@ impl Live {
                 replies,
                 presence,
                 sfu: options.sfu,
+                dispatch: OnceLock::new(),
                 making: AsyncMutex::default(),
                 stop,
             }),
@@ -157,6 +161,11 @@ impl Live {
     #[must_use]
     pub fn sfu(&self) -> Option<&Sfu> {
         self.parts.sfu.as_ref()
+    }
+
+    /// Names where the requests of rooms are answered; once.
+    pub fn set_dispatch(&self, dispatch: Arc<dyn Dispatch>) {
+        let _ = self.parts.dispatch.set(dispatch);
     }
 
     /// Makes `_topics` and `notifications` where they are missing; see [`collections::ensure_topics`]. One at a time.

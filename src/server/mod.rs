@@ -1,6 +1,7 @@
 //! Assembly: opens the parts in order, mounts routes, starts, drains and stops.
 
 mod activity;
+mod dispatch;
 mod install;
 mod media;
 mod restore;
@@ -19,6 +20,7 @@ use serde_json::Value as Json;
 use tokio_util::sync::CancellationToken;
 
 use self::activity::RequestLog;
+use self::dispatch::Lanes;
 use crate::api::openapi::Documents;
 use crate::api::realtime::{Clients, Dispatcher};
 use crate::blob::{Storage, Thumbs};
@@ -40,6 +42,8 @@ use crate::store::{Store, StoreOptions, migrations};
 const DRAIN_S: u64 = 1;
 /// How long mails on their way get when the server stops.
 const MAILS: Duration = Duration::from_secs(5);
+/// Most threads of requests that come by rooms.
+const LANES_MAX: usize = 2;
 /// How often idle event logs are trimmed.
 const SWEEP: Duration = Duration::from_secs(60);
 
@@ -54,6 +58,7 @@ pub struct Running {
     scripts: Scripts,
     stop: CancellationToken,
     log_task: tokio::task::JoinHandle<()>,
+    lanes: Arc<Lanes>,
     handle: ServerHandle,
     task: tokio::task::JoinHandle<std::io::Result<()>>,
 }
@@ -79,6 +84,7 @@ impl Running {
         self.sfu.stop().await;
         self.handle.stop(true).await;
         let _ = self.task.await;
+        self.lanes.stop().await;
         if !self.engine.mailer().drain(MAILS).await {
             tracing::warn!("mails that were still on their way are lost");
         }
@@ -191,21 +197,24 @@ pub async fn start(config: &Config, listener: TcpListener) -> anyhow::Result<Run
         activity: Some(Arc::new(log)),
     });
     let gate = Gate::new(scripts.clone());
-    let server = HttpServer::new(move || {
+    let app = move || {
         let shared = shared.clone();
         App::new()
             .wrap(gate.clone())
             .wrap(edge.clone())
             .configure(move |app| routes::mount(app, &shared))
-    })
-    .workers(config.workers)
-    .shutdown_timeout(DRAIN_S)
-    .disable_signals()
-    // A client that closes its side has left: event streams end at once.
-    .h1_allow_half_closed(false)
-    .keep_alive(Duration::from_secs(75))
-    .listen(listener)?
-    .run();
+    };
+    let lanes = Arc::new(Lanes::new(app.clone(), config.workers.min(LANES_MAX)));
+    live.set_dispatch(lanes.clone());
+    let server = HttpServer::new(app)
+        .workers(config.workers)
+        .shutdown_timeout(DRAIN_S)
+        .disable_signals()
+        // A client that closes its side has left: event streams end at once.
+        .h1_allow_half_closed(false)
+        .keep_alive(Duration::from_secs(75))
+        .listen(listener)?
+        .run();
     let handle = server.handle();
     engine
         .announce(EventKind::Serve, &[])
@@ -220,6 +229,7 @@ pub async fn start(config: &Config, listener: TcpListener) -> anyhow::Result<Run
         scripts,
         stop,
         log_task,
+        lanes,
         handle,
         task: tokio::spawn(server),
     })
