@@ -10,12 +10,14 @@
 //! | `registry` | which modules there are, which are on, and starting them |
 //! | `collections` | making a module's collections, unless other ones have their names |
 //! | `dormant` | guarding the collections of modules that are off |
+//! | `expiry` | rows that end at a time |
 //! | `input` | bodies of module routes: typed, with both spellings of a key |
 //! | `page` | paged answers |
 //! | `writes` | what the writes of all share |
 
 mod collections;
 mod dormant;
+mod expiry;
 pub mod follows;
 mod input;
 pub mod market;

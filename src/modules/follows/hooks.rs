@@ -3,7 +3,6 @@
 use futures_util::future::BoxFuture;
 use serde_json::{Value as Json, json};
 
-use super::expiry::Expiry;
 use super::settings::{self, FollowType, Terms};
 use super::state::{
     CHARGE, EXPIRES_AT, FOLLOWER, FOLLOWING, PAID_AMOUNT, PAID_AT, PERIOD_DAYS, ROLE, Role, STATUS,
@@ -15,6 +14,7 @@ use crate::base::DateTime;
 use crate::engine::{self, Engine, Next, Op, RecordEvent, RecordHook, Stage};
 use crate::live::{Live, Notification};
 use crate::model::{Collection, Record, Value};
+use crate::modules::expiry::Expiry;
 use crate::modules::{AHEAD_OF_SCRIPTS, keep, owner_of};
 use crate::store::search::Condition;
 use crate::store::{Tx, records};
