@@ -84,19 +84,7 @@ const VIDEO_FEEDBACK: [(&str, &str); 5] = [
 /// When the crate refuses one, which would be a fault of ours.
 pub(crate) fn media_engine() -> Result<MediaEngine, Error> {
     let mut engine = MediaEngine::default();
-    engine.register_codec(
-        RTCRtpCodecParameters {
-            rtp_codec: RTCRtpCodec {
-                mime_type: MIME_TYPE_OPUS.to_owned(),
-                clock_rate: 48_000,
-                channels: 2,
-                sdp_fmtp_line: "minptime=10;useinbandfec=1".to_owned(),
-                rtcp_feedback: feedback(&[("transport-cc", "")]),
-            },
-            payload_type: OPUS,
-        },
-        RtpCodecKind::Audio,
-    )?;
+    engine.register_codec(opus(), RtpCodecKind::Audio)?;
     for (mime_type, parameters, payload_type, rtx) in VIDEO {
         let codec = video(mime_type, parameters, payload_type, &VIDEO_FEEDBACK);
         engine.register_codec(codec, RtpCodecKind::Video)?;
@@ -158,6 +146,51 @@ pub(crate) fn registry(downlink: &Arc<Downlink>) -> Registry {
                 .build(),
         )
         .with(Slot::from(FEEDBACK_READER), FeedbackReader::default())
+}
+
+/// A codec as it is sent to subscribers, and what repairs it; none of a codec that is not offered. Of what a publisher says
+/// of H.264 the profile counts.
+pub(crate) fn sending(codec: &RTCRtpCodec) -> Vec<RTCRtpCodecParameters> {
+    if codec.mime_type.eq_ignore_ascii_case(MIME_TYPE_OPUS) {
+        return vec![opus()];
+    }
+    let same: Vec<_> = VIDEO
+        .into_iter()
+        .filter(|(mime_type, ..)| codec.mime_type.eq_ignore_ascii_case(mime_type))
+        .collect();
+    let profile = |parameters: &str| {
+        let found = parameters
+            .split(';')
+            .find_map(|part| part.trim().strip_prefix("profile-level-id="));
+        found
+            .and_then(|id| id.get(..4))
+            .map(str::to_ascii_lowercase)
+    };
+    let found = same
+        .iter()
+        .find(|(_, parameters, ..)| profile(parameters) == profile(&codec.sdp_fmtp_line))
+        .or(same.first());
+    let Some((mime_type, parameters, payload_type, rtx)) = found else {
+        return Vec::new();
+    };
+    vec![
+        video(mime_type, parameters, *payload_type, &VIDEO_FEEDBACK),
+        video(MIME_TYPE_RTX, &format!("apt={payload_type}"), *rtx, &[]),
+    ]
+}
+
+fn opus() -> RTCRtpCodecParameters {
+    RTCRtpCodecParameters {
+        rtp_codec: RTCRtpCodec {
+            mime_type: MIME_TYPE_OPUS.to_owned(),
+            clock_rate: 48_000,
+            channels: 2,
+            sdp_fmtp_line: "minptime=10;useinbandfec=1".to_owned(),
+            rtcp_feedback: feedback(&[("transport-cc", "")]),
+        },
+        payload_type: OPUS,
+        ..Default::default()
+    }
 }
 
 fn video(
