@@ -189,7 +189,6 @@ fn opus() -> RTCRtpCodecParameters {
             rtcp_feedback: feedback(&[("transport-cc", "")]),
         },
         payload_type: OPUS,
-        ..Default::default()
     }
 }
 

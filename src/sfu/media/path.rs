@@ -10,7 +10,6 @@ use rand::{Rng, SeedableRng};
 use super::estimate::{Estimator, Status};
 
 pub(super) const PACKET: usize = 1_200;
-const QUEUE_US: i64 = 400_000;
 
 pub(super) struct Path {
     pub(super) estimator: Estimator,
@@ -20,6 +19,9 @@ pub(super) struct Path {
     pub(super) link_bps: f64,
     pub(super) loss: f64,
     pub(super) jitter_us: i64,
+    /// What the queue holds, in time.
+    pub(super) queue_us: i64,
+    pub(super) delay_us: i64,
     free_us: i64,
     /// Sequence number, and when it arrives; packets on the way and packets that are not reported yet.
     on_the_way: VecDeque<(u16, Option<i64>)>,
@@ -39,6 +41,8 @@ impl Path {
             link_bps: link_bps as f64,
             loss: 0.0,
             jitter_us: 0,
+            queue_us: 400_000,
+            delay_us: 20_000,
             free_us: 0,
             on_the_way: VecDeque::new(),
             rng: SmallRng::seed_from_u64(7),
@@ -56,11 +60,11 @@ impl Path {
         self.sent += 1;
         let seq = self.estimator.send(PACKET, self.at());
         let begins_us = self.free_us.max(self.now_us);
-        let is_lost = self.rng.random_bool(self.loss) || begins_us - self.now_us > QUEUE_US;
+        let is_lost = self.rng.random_bool(self.loss) || begins_us - self.now_us > self.queue_us;
         self.lost += u64::from(is_lost);
         let arrival = (!is_lost).then(|| {
             self.free_us = begins_us + (PACKET as f64 * 8.0 * 1e6 / self.link_bps) as i64;
-            self.free_us + 20_000 + self.rng.random_range(0..=self.jitter_us)
+            self.free_us + self.delay_us + self.rng.random_range(0..=self.jitter_us)
         });
         self.on_the_way.push_back((seq, arrival));
     }
