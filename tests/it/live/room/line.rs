@@ -131,7 +131,8 @@ impl Line {
 
     /// The answer to the request of this id, put together from its parts.
     pub(super) async fn answer(&mut self, id: &str) -> Value {
-        self.find(|message| message["request_id"] == json!(id))
+        // The late answer to a request is a push, with a type.
+        self.find(|message| message["request_id"] == json!(id) && message.get("type").is_none())
             .await
     }
 
