@@ -3,6 +3,7 @@
 //! Precedence: flag, `ROTUNDA_*` variable, default. A `.env` file in the working directory is read; the real environment wins.
 
 use std::ffi::OsString;
+use std::net::IpAddr;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -105,6 +106,28 @@ struct RawLive {
     streams_per_client: u32,
 }
 
+/// The port of rooms.
+#[derive(Args, Debug)]
+struct RawRtc {
+    /// UDP port of all media and data channels; 0 takes a free one. Default: 8189, or a free one while that is taken.
+    #[arg(
+        long = "rtc-port",
+        alias = "rtcPort",
+        env = "ROTUNDA_RTC_PORT",
+        value_name = "PORT"
+    )]
+    rtc_port: Option<u16>,
+    /// Addresses that clients are told to send media to, comma separated; default: those of the machine.
+    #[arg(
+        long = "rtc-public-ip",
+        alias = "rtcPublicIp",
+        env = "ROTUNDA_RTC_PUBLIC_IP",
+        value_delimiter = ',',
+        value_name = "IPS"
+    )]
+    rtc_public_ip: Vec<IpAddr>,
+}
+
 #[derive(Args, Debug)]
 struct RawHooks {
     /// Folder of hook scripts; default: `pb_hooks` beside the data directory.
@@ -192,6 +215,8 @@ enum RawCommand {
         workers: Option<u16>,
         #[command(flatten)]
         live: RawLive,
+        #[command(flatten)]
+        rtc: RawRtc,
     },
     /// Manage superusers.
     #[command(subcommand)]
@@ -285,6 +310,7 @@ pub struct Config {
     /// Event streams that may be open, in all and of one client.
     pub streams_max: usize,
     pub streams_per_client_max: usize,
+    pub rtc: RtcConfig,
     /// The application modules as they are asked for: `all`, `none` or names. Without a word it depends on who made the
     /// directory.
     pub modules: Option<String>,
@@ -293,6 +319,20 @@ pub struct Config {
     pub set: Vec<(String, String)>,
     /// All `ROTUNDA_*` variables; some of them fix settings too.
     pub variables: Vec<(String, String)>,
+}
+
+/// The port of rooms.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct RtcConfig {
+    /// The UDP port; 0 takes a free one. Without a word it is [`RtcConfig::PORT`], or a free one while that is taken.
+    pub port: Option<u16>,
+    /// The addresses that clients are told; those of the machine where none is given.
+    pub public_ips: Vec<IpAddr>,
+}
+
+impl RtcConfig {
+    /// The port unless another is asked for.
+    pub const PORT: u16 = 8189;
 }
 
 /// Where scripts are, and their bounds.
@@ -370,6 +410,7 @@ impl Config {
             stream_queue: 1_024,
             streams_max: 50_000,
             streams_per_client_max: 5_000,
+            rtc: RtcConfig::default(),
             set: Vec::new(),
             variables: Vec::new(),
         }
@@ -410,12 +451,17 @@ pub fn parse(
             origins,
             workers,
             live,
+            rtc,
         } => {
             config.topic_log_events = live.topic_log_events as usize;
             config.topic_log_age = Duration::from_secs(u64::from(live.topic_log_s));
             config.stream_queue = live.stream_queue as usize;
             config.streams_max = live.streams_max as usize;
             config.streams_per_client_max = live.streams_per_client as usize;
+            config.rtc = RtcConfig {
+                port: rtc.rtc_port,
+                public_ips: rtc.rtc_public_ip,
+            };
             config.origins = origins;
             if let Some(workers) = workers {
                 config.workers = usize::from(workers);
@@ -507,6 +553,22 @@ mod tests {
         assert_eq!(config.stream_queue, 16);
         assert_eq!((config.streams_max, config.streams_per_client_max), (9, 2));
         for line in ["--topicLogEvents 0", "--streamQueue 1", "--streamsMax 0"] {
+            assert!(parsed(&format!("server serve {line}")).is_err(), "{line}");
+        }
+    }
+
+    #[test]
+    fn the_port_of_rooms_and_its_addresses_are_read() {
+        let line = "server serve --rtc-port 9000 --rtc-public-ip 203.0.113.7,2001:db8::7";
+        let (config, _) = parsed(line).unwrap();
+        assert_eq!(config.rtc.port, Some(9000));
+        let ips: Vec<IpAddr> = ["203.0.113.7", "2001:db8::7"]
+            .map(|ip| ip.parse().unwrap())
+            .into();
+        assert_eq!(config.rtc.public_ips, ips);
+        let (config, _) = parsed("server serve").unwrap();
+        assert_eq!(config.rtc, RtcConfig::default());
+        for line in ["--rtc-port 70000", "--rtc-public-ip example.com"] {
             assert!(parsed(&format!("server serve {line}")).is_err(), "{line}");
         }
     }

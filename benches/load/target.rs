@@ -84,6 +84,7 @@ impl Program {
             .args(["serve", "--http", &addr.to_string(), "--dir"])
             .arg(dir)
             .env("ROTUNDA_MODULES", modules)
+            .env("ROTUNDA_RTC_PORT", "0")
             .stdin(Stdio::null())
             .stdout(log.try_clone()?)
             .stderr(log)

@@ -1,9 +1,11 @@
 //! Digests of texts in hexadecimal, as scripts ask for them.
 
 use base64::Engine;
-use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use base64::engine::general_purpose::{STANDARD, URL_SAFE_NO_PAD};
+use hmac::{Hmac, Mac as _};
 use jsonwebtoken::{Algorithm, EncodingKey, crypto};
 use md5::Md5;
+use sha1::Sha1;
 use sha2::{Digest, Sha256, Sha512};
 
 /// MD5 (RFC 1321). No security rests on it.
@@ -42,6 +44,16 @@ pub fn hs512(text: &str, key: &str) -> String {
     hmac(text.as_bytes(), key.as_bytes(), Algorithm::HS512)
 }
 
+/// HMAC-SHA-1 (RFC 2104) in base64, as TURN servers compute passwords; empty if it cannot be computed.
+#[must_use]
+pub fn hs1_base64(text: &str, key: &str) -> String {
+    let Ok(mut mac) = Hmac::<Sha1>::new_from_slice(key.as_bytes()) else {
+        return String::new();
+    };
+    mac.update(text.as_bytes());
+    STANDARD.encode(mac.finalize().into_bytes())
+}
+
 fn hmac(bytes: &[u8], key: &[u8], algorithm: Algorithm) -> String {
     let key = EncodingKey::from_secret(key);
     crypto::sign(bytes, &key, algorithm)
@@ -75,6 +87,11 @@ mod tests {
 
     #[test]
     fn known_texts_have_known_digests() {
+        // RFC 2202, test case 2.
+        assert_eq!(
+            hs1_base64("what do ya want for nothing?", "Jefe"),
+            "7/zfauXrL6LSdL8sQNwBZg0wGOs="
+        );
         assert_eq!(md5("text"), "1cb251ec0d568de6a929b520c4aed8d1");
         assert_eq!(
             sha256("text"),

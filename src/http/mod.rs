@@ -2,6 +2,7 @@
 
 pub mod body;
 pub mod caller;
+pub mod dispatch;
 pub mod download;
 pub mod error;
 pub mod exchange;

@@ -1,6 +1,6 @@
 //! The handle of modules and scripts.
 
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 use serde_json::Value as Json;
 use tokio::sync::Mutex as AsyncMutex;
@@ -16,14 +16,18 @@ use super::streams::{StreamLimits, Streams};
 use super::{Error, collections};
 use crate::bus::{EventId, LogLimits, Start, Subscriber};
 use crate::engine::Engine;
+use crate::http::dispatch::Dispatch;
+use crate::sfu::Sfu;
 use crate::store::Tx;
 
-/// Bounds of live events.
-#[derive(Clone, Copy, Debug, Default)]
+/// Bounds of live events, and what they stand on.
+#[derive(Clone, Debug, Default)]
 pub struct LiveOptions {
     /// What each topic and each channel keeps for those who come back.
     pub log: LogLimits,
     pub streams: StreamLimits,
+    /// The media plane; none where nothing is served.
+    pub sfu: Option<Sfu>,
 }
 
 /// Live events; a cheap handle.
@@ -39,6 +43,9 @@ pub(super) struct Parts {
     pub(super) streams: Streams,
     pub(super) replies: Arc<LateReplies>,
     presence: Presence,
+    sfu: Option<Sfu>,
+    /// Where rooms have requests answered.
+    pub(super) dispatch: OnceLock<Arc<dyn Dispatch>>,
     /// Held while the collections are being made.
     making: AsyncMutex<()>,
     stop: CancellationToken,
@@ -69,6 +76,8 @@ impl Live {
                 streams,
                 replies,
                 presence,
+                sfu: options.sfu,
+                dispatch: OnceLock::new(),
                 making: AsyncMutex::default(),
                 stop,
             }),
@@ -146,6 +155,17 @@ impl Live {
     #[must_use]
     pub fn presence(&self) -> &Presence {
         &self.parts.presence
+    }
+
+    /// The media plane; none where nothing is served, as in commands beside `serve`.
+    #[must_use]
+    pub fn sfu(&self) -> Option<&Sfu> {
+        self.parts.sfu.as_ref()
+    }
+
+    /// Names where the requests of rooms are answered; once.
+    pub fn set_dispatch(&self, dispatch: Arc<dyn Dispatch>) {
+        let _ = self.parts.dispatch.set(dispatch);
     }
 
     /// Makes `_topics` and `notifications` where they are missing; see [`collections::ensure_topics`]. One at a time.

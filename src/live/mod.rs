@@ -9,6 +9,7 @@
 //! | `handle` | [`Live`] |
 //! | `publication` | what is published, and to whom |
 //! | `collections` | `_topics`, `notifications` and the presence fields: made when somebody needs them |
+//! | `ice` | the STUN and TURN servers that clients are told of |
 //! | `rules` | the rules of topics, cached |
 //! | `streams` | the open streams: their number, and when they must end |
 //! | `topics`, `channel`, `notifications`, `presence` | the routes, with what is behind them |
@@ -20,6 +21,7 @@ mod channel;
 mod collections;
 mod error;
 mod handle;
+mod ice;
 mod notifications;
 mod on_demand;
 mod openapi;
@@ -35,6 +37,7 @@ use actix_web::web::ServiceConfig;
 pub use collections::{ensure_presence, ensure_topics};
 pub use error::Error;
 pub use handle::{Live, LiveOptions};
+pub use ice::ice_servers;
 pub use notifications::Notification;
 pub use on_demand::OnDemand;
 pub use openapi::description;

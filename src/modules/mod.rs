@@ -38,12 +38,15 @@ pub use self::registry::{Modules, Selection, descriptions};
 use self::writes::{AHEAD_OF_SCRIPTS, keep, owner_of, within};
 use crate::engine::{Engine, ScriptApi};
 use crate::live::Live;
+use crate::sfu::Sfu;
 
 /// What modules are built on. Cheap to clone.
 #[derive(Clone)]
 pub struct Ground {
     pub engine: Engine,
     pub live: Live,
+    /// The media plane; none where nothing is served, as in commands beside `serve`.
+    pub sfu: Option<Sfu>,
     /// The modules that run.
     pub on: Arc<[&'static str]>,
     /// Who hears of charges that waited.

@@ -113,6 +113,7 @@ impl Modules {
         let ground = Ground {
             engine: engine.clone(),
             live: live.clone(),
+            sfu: live.sfu().cloned(),
             on: started.iter().map(|module| module.name).collect(),
             charges: ChargeListeners::default(),
         };

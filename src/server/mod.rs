@@ -1,7 +1,9 @@
 //! Assembly: opens the parts in order, mounts routes, starts, drains and stops.
 
 mod activity;
+mod dispatch;
 mod install;
+mod media;
 mod restore;
 mod routes;
 
@@ -18,6 +20,7 @@ use serde_json::Value as Json;
 use tokio_util::sync::CancellationToken;
 
 use self::activity::RequestLog;
+use self::dispatch::Lanes;
 use crate::api::openapi::Documents;
 use crate::api::realtime::{Clients, Dispatcher};
 use crate::blob::{Storage, Thumbs};
@@ -32,12 +35,15 @@ use crate::http::rate::RateLimits;
 use crate::live::{Live, LiveOptions, StreamLimits};
 use crate::modules::{self, Modules, Selection};
 use crate::outbound;
+use crate::sfu::Sfu;
 use crate::store::{Store, StoreOptions, migrations};
 
 /// How long open requests get when the server stops.
 const DRAIN_S: u64 = 1;
 /// How long mails on their way get when the server stops.
 const MAILS: Duration = Duration::from_secs(5);
+/// Most threads of requests that come by rooms.
+const LANES_MAX: usize = 2;
 /// How often idle event logs are trimmed.
 const SWEEP: Duration = Duration::from_secs(60);
 
@@ -47,9 +53,12 @@ pub struct Running {
     pub engine: Engine,
     clients: Clients,
     pub live: Live,
+    /// The media plane.
+    pub sfu: Sfu,
     scripts: Scripts,
     stop: CancellationToken,
     log_task: tokio::task::JoinHandle<()>,
+    lanes: Arc<Lanes>,
     handle: ServerHandle,
     task: tokio::task::JoinHandle<std::io::Result<()>>,
 }
@@ -72,8 +81,10 @@ impl Running {
         }
         self.clients.end();
         self.live.end();
+        self.sfu.stop().await;
         self.handle.stop(true).await;
         let _ = self.task.await;
+        self.lanes.stop().await;
         if !self.engine.mailer().drain(MAILS).await {
             tracing::warn!("mails that were still on their way are lost");
         }
@@ -145,7 +156,14 @@ pub async fn start(config: &Config, listener: TcpListener) -> anyhow::Result<Run
     let addr = listener.local_addr()?;
     let clients = Clients::default();
     engine.register_hook(Arc::new(Dispatcher::start(engine.clone(), clients.clone())));
-    let live = open_live(config, &engine);
+    let sfu = media::start(&config.rtc, addr.ip())?;
+    let live = Live::start(
+        &engine,
+        LiveOptions {
+            sfu: Some(sfu.clone()),
+            ..live_options(config)
+        },
+    );
     let stop = CancellationToken::new();
     let modules = open_modules(config, &engine, &live).await?;
     let scripts = scripts_of(config, &engine, &live, &modules, &clients, stop.clone()).await?;
@@ -179,21 +197,24 @@ pub async fn start(config: &Config, listener: TcpListener) -> anyhow::Result<Run
         activity: Some(Arc::new(log)),
     });
     let gate = Gate::new(scripts.clone());
-    let server = HttpServer::new(move || {
+    let app = move || {
         let shared = shared.clone();
         App::new()
             .wrap(gate.clone())
             .wrap(edge.clone())
             .configure(move |app| routes::mount(app, &shared))
-    })
-    .workers(config.workers)
-    .shutdown_timeout(DRAIN_S)
-    .disable_signals()
-    // A client that closes its side has left: event streams end at once.
-    .h1_allow_half_closed(false)
-    .keep_alive(Duration::from_secs(75))
-    .listen(listener)?
-    .run();
+    };
+    let lanes = Arc::new(Lanes::new(app.clone(), config.workers.min(LANES_MAX)));
+    live.set_dispatch(lanes.clone());
+    let server = HttpServer::new(app)
+        .workers(config.workers)
+        .shutdown_timeout(DRAIN_S)
+        .disable_signals()
+        // A client that closes its side has left: event streams end at once.
+        .h1_allow_half_closed(false)
+        .keep_alive(Duration::from_secs(75))
+        .listen(listener)?
+        .run();
     let handle = server.handle();
     engine
         .announce(EventKind::Serve, &[])
@@ -204,9 +225,11 @@ pub async fn start(config: &Config, listener: TcpListener) -> anyhow::Result<Run
         engine,
         clients,
         live,
+        sfu,
         scripts,
         stop,
         log_task,
+        lanes,
         handle,
         task: tokio::spawn(server),
     })
@@ -223,10 +246,11 @@ fn live_options(config: &Config) -> LiveOptions {
             all_max: config.streams_max,
             per_client_max: config.streams_per_client_max,
         },
+        sfu: None,
     }
 }
 
-/// Starts live events for an engine.
+/// Starts live events for an engine that is not served: without rooms.
 #[must_use]
 pub fn open_live(config: &Config, engine: &Engine) -> Live {
     Live::start(engine, live_options(config))

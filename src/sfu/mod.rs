@@ -22,7 +22,13 @@
 //! | `session` | the handle of a session: what can be asked of it, and what it tells |
 
 mod error;
+mod interceptors;
+mod media;
+mod net;
+mod peer;
+mod port;
 mod session;
+mod task;
 
 pub use self::error::Error;
 pub use self::port::{Metrics, Options, Sfu};
@@ -30,4 +36,3 @@ pub use self::session::{
     Candidate, Channel, Choice, Event, Join, Kind, Layer, Leave, Media, Message, Payload, PeerId,
     PeerStats, Publishing, Session, Source, Subscription, To, Track,
 };
-mod port;

@@ -2,15 +2,19 @@
 
 use std::io;
 use std::net::{IpAddr, SocketAddr};
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
+use tokio::runtime::Runtime;
 use tokio::sync::mpsc;
 
-use super::session::{Event, REQUESTS_MAX, Session};
+use crate::net::{Counters, Port};
+use crate::peer::{Identity, Setup};
+use crate::session::{Event, REQUESTS_MAX, Session};
+use crate::task::{Start, Task};
 
 /// How many events may wait for whoever opened a session.
-const EVENTS_MAX: usize = 1024;
+const EVENTS_MAX: usize = 2048;
 
 /// How the media plane is set up.
 #[derive(Clone, Debug)]
@@ -50,7 +54,7 @@ pub struct Metrics {
     pub bytes_sent: u64,
     /// RTP packets handed to subscribers.
     pub packets_forwarded: u64,
-    /// Datagrams that the socket did not take.
+    /// Datagrams that the socket did not take, or a session not in time.
     pub packets_dropped: u64,
     /// Datagrams that belong to no peer.
     pub packets_unknown: u64,
@@ -59,46 +63,140 @@ pub struct Metrics {
 }
 
 /// The media plane: a cheap handle.
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 pub struct Sfu {
     parts: Arc<Parts>,
 }
 
-#[derive(Debug)]
 struct Parts {
-    addr: SocketAddr,
+    options: Options,
+    identity: Identity,
+    port: Port,
+    counters: Arc<Counters>,
+    handle: tokio::runtime::Handle,
+    /// The media plane's own threads; none once it is stopped.
+    runtime: Mutex<Option<Runtime>>,
+    /// The sessions that were opened.
+    sessions: Mutex<Vec<mpsc::WeakSender<crate::session::Request>>>,
+}
+
+impl std::fmt::Debug for Sfu {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Sfu")
+            .field("addr", &self.addr())
+            .finish_non_exhaustive()
+    }
 }
 
 impl Sfu {
-    /// Binds the port and starts the threads of the media plane.
+    /// Binds the port and starts the threads of the media plane, which nothing else uses.
     ///
     /// # Errors
-    /// When the address cannot be bound.
+    /// When the address cannot be bound, or no threads or keys can be had.
     pub fn start(options: &Options) -> io::Result<Self> {
+        let threads = std::thread::available_parallelism().map_or(2, std::num::NonZero::get);
+        let runtime = tokio::runtime::Builder::new_multi_thread()
+            .worker_threads(threads)
+            .thread_name("media")
+            .enable_all()
+            .build()?;
+        let counters = Arc::<Counters>::default();
+        let guard = runtime.enter();
+        let port = Port::bind(options.bind, &options.public_ips, Arc::clone(&counters))?;
+        drop(guard);
+        let identity = Identity::generate().map_err(io::Error::other)?;
         Ok(Self {
-            parts: Arc::new(Parts { addr: options.bind }),
+            parts: Arc::new(Parts {
+                options: options.clone(),
+                identity,
+                port,
+                counters,
+                handle: runtime.handle().clone(),
+                runtime: Mutex::new(Some(runtime)),
+                sessions: Mutex::default(),
+            }),
         })
     }
 
     /// What is bound.
     #[must_use]
     pub fn addr(&self) -> SocketAddr {
-        self.parts.addr
+        self.parts.port.addr()
     }
 
-    /// Opens a session; gives its handle and what it tells.
+    /// Opens a session; gives its handle and what it tells. It ends with its last handle.
     #[must_use]
     pub fn open(&self) -> (Session, mpsc::Receiver<Event>) {
-        let (requests, _taken) = mpsc::channel(REQUESTS_MAX);
-        let (_events, told) = mpsc::channel(EVENTS_MAX);
+        let (requests, asked) = mpsc::channel(REQUESTS_MAX);
+        let (events, told) = mpsc::channel(EVENTS_MAX);
+        let options = &self.parts.options;
+        let start = Start {
+            setup: Setup {
+                identity: self.parts.identity.clone(),
+                candidates: self.parts.port.candidates().into(),
+                silence_max: options.silence_max,
+            },
+            port: self.parts.port.clone(),
+            counters: Arc::clone(&self.parts.counters),
+            connect_max: options.connect_max,
+            peers_max: options.peers_max,
+            requests: asked,
+            events,
+        };
+        {
+            let mut sessions = self
+                .parts
+                .sessions
+                .lock()
+                .unwrap_or_else(PoisonError::into_inner);
+            sessions.retain(|session| session.strong_count() > 0);
+            sessions.push(requests.downgrade());
+        }
+        self.parts.handle.spawn(Task::run(start));
         (Session { requests }, told)
     }
 
+    /// What was counted.
     #[must_use]
     pub fn metrics(&self) -> Metrics {
-        Metrics::default()
+        self.parts.counters.metrics()
     }
 
-    /// Closes all sessions, tells the peers, and gives the port back.
-    pub async fn stop(&self) {}
+    /// Closes all sessions, which tells their peers, and gives the port back.
+    pub async fn stop(&self) {
+        let sessions = std::mem::take(
+            &mut *self
+                .parts
+                .sessions
+                .lock()
+                .unwrap_or_else(PoisonError::into_inner),
+        );
+        for requests in sessions.iter().filter_map(mpsc::WeakSender::upgrade) {
+            Session { requests }.close().await;
+        }
+        self.parts.port.close();
+        let runtime = self
+            .parts
+            .runtime
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .take();
+        if let Some(runtime) = runtime {
+            runtime.shutdown_background();
+        }
+    }
+}
+
+impl Drop for Parts {
+    fn drop(&mut self) {
+        // A runtime must not be dropped by one of its own threads, nor inside another runtime: it waits.
+        let runtime = self
+            .runtime
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .take();
+        if let Some(runtime) = runtime {
+            runtime.shutdown_background();
+        }
+    }
 }

@@ -80,6 +80,9 @@ const LIBRARIES: &[(&str, &[&str])] = &[
         &["http", "api", "live", "modules", "hooks", "server", "cli"],
     ),
     ("actix_files", &["server"]),
+    // Requests without a socket.
+    ("actix_http", &["server"]),
+    ("actix_service", &["server"]),
     ("actix_multipart", &["http"]),
     ("utoipa", &["api", "live", "modules", "hooks"]),
     ("clap", &["config"]),

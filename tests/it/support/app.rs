@@ -239,6 +239,8 @@ pub(super) async fn start(dir: &Path, change: Option<Change>) -> (Backend, Strin
     }
     let mut config = Config::new(dir);
     config.workers = 2;
+    // Servers run side by side.
+    config.rtc.port = Some(0);
     // Most tests are about a plain server.
     config.modules = Some("none".to_owned());
     if let Some(change) = change {

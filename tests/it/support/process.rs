@@ -30,6 +30,8 @@ pub(crate) fn command(binary: &Path, dir: &Path, arguments: &[&str]) -> Command 
     }
     // Most tests are about a plain server.
     command.env("ROTUNDA_MODULES", "none");
+    // Servers run side by side.
+    command.env("ROTUNDA_RTC_PORT", "0");
     command
 }
 

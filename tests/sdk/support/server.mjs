@@ -34,7 +34,7 @@ const STOP_TIMEOUT_MS = 10_000;
 export function useServer(prepare, options = {}) {
   const server = { url: "", log: [], superuser: null, client, restart, run };
   // A plain server, unless a file is about modules.
-  const env = { ...process.env, ROTUNDA_MODULES: "none", ...options.env };
+  const env = { ...process.env, ROTUNDA_MODULES: "none", ROTUNDA_RTC_PORT: "0", ...options.env };
   let process_ = null;
   let root = "";
   let binary = "";

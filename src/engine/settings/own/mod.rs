@@ -32,6 +32,7 @@ const ROW: &str = "rotunda";
 pub struct OwnSettings {
     pub payments: Payments,
     pub rooms: RoomLimits,
+    pub rtc: Rtc,
 }
 
 /// How charges are paid.
@@ -58,6 +59,17 @@ pub struct RoomLimits {
     pub max_participants: i64,
 }
 
+/// What clients of rooms are told to connect by.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Rtc {
+    /// STUN and TURN URLs.
+    pub ice_servers: Vec<String>,
+    /// What the TURN servers share with this one.
+    pub turn_secret: Option<String>,
+    /// Minutes for which TURN credentials are valid.
+    pub turn_minutes: i64,
+}
+
 impl OwnSettings {
     fn of(layers: &Layers) -> Self {
         Self {
@@ -71,6 +83,11 @@ impl OwnSettings {
                 allow_anonymous_create: flag(layers, "rooms.allowAnonymousCreate"),
                 per_user: whole(layers, "rooms.perUser"),
                 max_participants: whole(layers, "rooms.maxParticipants"),
+            },
+            rtc: Rtc {
+                ice_servers: texts(layers, "rtc.iceServers"),
+                turn_secret: secret(layers, "rtc.turnSecret"),
+                turn_minutes: whole(layers, "rtc.turnMinutes"),
             },
         }
     }
@@ -86,6 +103,23 @@ fn whole(layers: &Layers, name: &str) -> i64 {
     let value = layers.get(name).and_then(|value| value.as_i64());
     debug_assert!(value.is_some(), "{name} is a number of the table");
     value.unwrap_or_default()
+}
+
+fn texts(layers: &Layers, name: &str) -> Vec<String> {
+    let value = layers.get(name);
+    debug_assert!(value.is_some(), "{name} is a list of the table");
+    let items = value
+        .as_ref()
+        .and_then(Json::as_array)
+        .into_iter()
+        .flatten();
+    items
+        .filter_map(|item| item.as_str().map(str::to_owned))
+        .collect()
+}
+
+fn secret(layers: &Layers, name: &str) -> Option<String> {
+    layers.get(name)?.as_str().map(str::to_owned)
 }
 
 /// The texts of a setting with a chosen part, by that part.
@@ -240,5 +274,10 @@ mod tests {
                 webhook_secrets: BTreeMap::new(),
             }
         );
+        let rtc = Rtc {
+            turn_minutes: 1_440,
+            ..Rtc::default()
+        };
+        assert_eq!(settings.rtc, rtc);
     }
 }

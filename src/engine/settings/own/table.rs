@@ -9,6 +9,9 @@ pub const MASK: &str = "******";
 /// Stands in a setting's name for a name that the operator chooses, such as a payment provider's.
 const ANY: &str = "*";
 const CHOSEN_NAME_CHARS_MAX: usize = 40;
+/// Most addresses of one setting, and most characters of each.
+const URLS_MAX: usize = 16;
+const URL_CHARS_MAX: usize = 500;
 /// What the variables of settings begin with.
 const PREFIX: &str = "ROTUNDA_";
 
@@ -35,6 +38,10 @@ pub enum Kind {
         min: i64,
         max: i64,
         default: i64,
+    },
+    /// A list of addresses with one of these schemes; a flag or variable has them comma separated. Empty by default.
+    Urls {
+        schemes: &'static [&'static str],
     },
     /// A text that is never shown; there is none by default.
     Secret {
@@ -100,6 +107,33 @@ pub static SETTINGS: &[Setting] = &[
             default: 1_000,
         },
         help: "The most places that the owner of a room may give it.",
+        dev_only: false,
+    },
+    Setting {
+        name: "rtc.iceServers",
+        kind: Kind::Urls {
+            schemes: &["stun", "stuns", "turn", "turns"],
+        },
+        help: "STUN and TURN servers that clients of rooms are told of, such as stun:stun.example.com:3478.",
+        dev_only: false,
+    },
+    Setting {
+        name: "rtc.turnSecret",
+        kind: Kind::Secret {
+            chars_min: 8,
+            chars_max: 500,
+        },
+        help: "The secret that the TURN servers share, for credentials that expire (TURN REST API). Without it clients are told of no TURN server.",
+        dev_only: false,
+    },
+    Setting {
+        name: "rtc.turnMinutes",
+        kind: Kind::Whole {
+            min: 1,
+            max: 43_200,
+            default: 1_440,
+        },
+        help: "Minutes for which a client's TURN credentials are valid.",
         dev_only: false,
     },
 ];
@@ -177,6 +211,7 @@ impl Setting {
         match self.kind {
             Kind::Flag { default } => Some(default.into()),
             Kind::Whole { default, .. } => Some(default.into()),
+            Kind::Urls { .. } => Some(Json::Array(Vec::new())),
             Kind::Secret { .. } => None,
         }
     }
@@ -199,6 +234,20 @@ impl Setting {
                 Some(_) => Err(invalid(&format!("Must be from {min} to {max}."))),
                 None => Err(invalid("Must be a whole number.")),
             },
+            (Kind::Urls { schemes }, Json::Array(items)) => {
+                let are_urls = items.iter().all(|item| {
+                    let url = item.as_str().and_then(|url| url.split_once(':'));
+                    url.is_some_and(|(scheme, rest)| schemes.contains(&scheme) && is_address(rest))
+                });
+                if are_urls && items.len() <= URLS_MAX {
+                    return Ok(());
+                }
+                Err(invalid(&format!(
+                    "Must be at most {URLS_MAX} addresses that begin with one of: {}.",
+                    schemes.join(", ")
+                )))
+            }
+            (Kind::Urls { .. }, _) => Err(invalid("Must be a list of addresses.")),
             (Kind::Secret { .. }, Json::String(text)) if text == MASK => Err(invalid(
                 "There is no secret yet that the mask could stand for.",
             )),
@@ -236,6 +285,10 @@ impl Setting {
                 Ok(number) => number.into(),
                 Err(_) => return Err(invalid("Must be a whole number.")),
             },
+            Kind::Urls { .. } => {
+                let urls = trimmed.split(',').map(str::trim);
+                urls.filter(|url| !url.is_empty()).map(Json::from).collect()
+            }
             Kind::Secret { .. } => text.into(),
         };
         self.check(&value)?;
@@ -250,6 +303,11 @@ pub fn is_chosen_name(name: &str) -> bool {
         && name.bytes().all(|byte| {
             byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'_' || byte == b'-'
         })
+}
+
+/// Whether a text can stand behind the scheme of a STUN or TURN URL (RFC 7064, RFC 7065): no spaces, nothing unseen.
+fn is_address(text: &str) -> bool {
+    (1..=URL_CHARS_MAX).contains(&text.len()) && text.bytes().all(|byte| byte.is_ascii_graphic())
 }
 
 pub(super) fn invalid(message: &str) -> FieldError {
@@ -313,6 +371,15 @@ mod tests {
         let flag = Setting::find("payments.requireBalance").unwrap();
         assert_eq!(flag.parse("false").unwrap(), Json::Bool(false));
         assert!(flag.parse("no").is_err());
+        let servers = Setting::find("rtc.iceServers").unwrap();
+        assert_eq!(
+            servers.parse("stun:a:3478, turn:b?transport=tcp").unwrap(),
+            serde_json::json!(["stun:a:3478", "turn:b?transport=tcp"])
+        );
+        assert_eq!(servers.parse("").unwrap(), serde_json::json!([]));
+        for bad in ["a", "http://a", "stun:", "stun:a b"] {
+            assert!(servers.parse(bad).is_err(), "{bad}");
+        }
         let secret = Setting::find("payments.webhooks.x.secret").unwrap();
         for bad in [MASK, "short"] {
             assert!(secret.parse(bad).is_err());

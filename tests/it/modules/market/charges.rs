@@ -53,6 +53,7 @@ impl ChargeListener for Heard {
 fn wallet_of(app: &TestApp) -> Wallet {
     Wallet::of(&Ground {
         engine: app.engine().expect("our own").clone(),
+        sfu: None,
         live: app.live().clone(),
         on: ["market"].into(),
         charges: market::ChargeListeners::default(),
