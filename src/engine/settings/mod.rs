@@ -5,6 +5,7 @@
 
 mod addresses;
 mod apple;
+mod kept;
 pub mod own;
 mod probes;
 mod validate;

@@ -31,8 +31,8 @@ const ROW: &str = "rotunda";
 #[derive(Clone, Debug, PartialEq)]
 pub struct OwnSettings {
     pub payments: Payments,
-    pub rooms: RoomLimits,
     pub rtc: Rtc,
+    pub rooms: RoomLimits,
 }
 
 /// How charges are paid.
@@ -48,17 +48,6 @@ pub struct Payments {
     pub webhook_secrets: BTreeMap<String, String>,
 }
 
-/// Bounds of rooms.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct RoomLimits {
-    /// Rooms can be created without signing in.
-    pub allow_anonymous_create: bool,
-    /// Rooms that a user may own.
-    pub per_user: i64,
-    /// The most places that the owner of a room may give it.
-    pub max_participants: i64,
-}
-
 /// What clients of rooms are told to connect by.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Rtc {
@@ -70,6 +59,17 @@ pub struct Rtc {
     pub turn_minutes: i64,
 }
 
+/// Bounds of rooms.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct RoomLimits {
+    /// Rooms can be created without signing in.
+    pub allow_anonymous_create: bool,
+    /// Rooms that a user may own.
+    pub per_user: i64,
+    /// The most places that the owner of a room may give it.
+    pub max_participants: i64,
+}
+
 impl OwnSettings {
     fn of(layers: &Layers) -> Self {
         Self {
@@ -79,15 +79,15 @@ impl OwnSettings {
                 hold_minutes: whole(layers, "payments.holdMinutes"),
                 webhook_secrets: chosen(layers, "payments.webhooks.*.secret"),
             },
-            rooms: RoomLimits {
-                allow_anonymous_create: flag(layers, "rooms.allowAnonymousCreate"),
-                per_user: whole(layers, "rooms.perUser"),
-                max_participants: whole(layers, "rooms.maxParticipants"),
-            },
             rtc: Rtc {
                 ice_servers: texts(layers, "rtc.iceServers"),
                 turn_secret: secret(layers, "rtc.turnSecret"),
                 turn_minutes: whole(layers, "rtc.turnMinutes"),
+            },
+            rooms: RoomLimits {
+                allow_anonymous_create: flag(layers, "rooms.allowAnonymousCreate"),
+                per_user: whole(layers, "rooms.perUser"),
+                max_participants: whole(layers, "rooms.maxParticipants"),
             },
         }
     }

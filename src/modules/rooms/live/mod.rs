@@ -1,76 +1,62 @@
-//! Live sessions of rooms: who is in now. A stub until the session is joined with the media plane.
+//! Live sessions of rooms: who is in now, what they say, and what they see of each other.
+//!
+//! | file | holds |
+//! | --- | --- |
+//! | `registry` | [`LiveRooms`]: which rooms are live, and the handle of the rest of the server |
+//! | `room` | the task of a live room: joins, leaves, messages, what the media plane tells |
+//! | `people` | who is in, in what state: plain data |
+//! | `protocol`, `value` | the messages of the channels `events` and `fast`, in both encodings |
+//! | `rate` | how much a participant may say |
+//! | `messages` | what outlasts the session: `roomMessages` |
+//! | `waiting` | who waits to be let in |
+//! | `token` | room tokens |
+//! | `access` | who calls a route, and what they may do |
+//! | `routes` | the handlers |
+//! | `hooks` | what writes of rooms mean for those who are in |
+//! | `seams` | what a room's task needs of the media plane and of the server |
+//!
+//! A second join of a user is a second participant: each tab has a connection and a place of its own.
 
-use actix_web::web::ServiceConfig;
-use serde_json::Value as Json;
+mod access;
+mod error;
+mod hooks;
+mod messages;
+mod people;
+mod protocol;
+mod rate;
+mod registry;
+mod room;
+mod routes;
+mod seams;
+mod token;
+mod value;
+mod waiting;
 
-use super::{Permissions, Role};
-use crate::modules::Ground;
+use std::sync::Arc;
 
-/// The live sessions of all rooms; a cheap handle.
-#[derive(Clone)]
-pub(crate) struct LiveRooms;
+use actix_web::web::{Data, ServiceConfig};
+use utoipa::OpenApi;
 
-/// Somebody who is in a room now.
-#[derive(Clone)]
-pub(crate) struct Participant {
-    pub(crate) id: String,
-    /// The id of a record of `users`; none for guests.
-    pub(crate) user: Option<String>,
-    pub(crate) name: String,
-    pub(crate) role: Role,
-}
+pub(crate) use self::registry::{LiveRooms, Participant};
 
 /// The routes as an OpenAPI document.
 pub(super) fn description() -> utoipa::openapi::OpenApi {
-    utoipa::openapi::OpenApi::default()
+    routes::Description::openapi()
 }
 
-#[expect(clippy::unused_async, clippy::unused_self, reason = "a stub")]
 impl LiveRooms {
-    pub(crate) fn start(_ground: &Ground) -> Self {
-        Self
-    }
-
-    /// How many are in a room now.
-    pub(crate) fn count(&self, _room: &str) -> usize {
-        0
-    }
-
-    /// The rooms that somebody is in, and how many.
-    pub(crate) fn list(&self) -> Vec<(String, usize)> {
-        Vec::new()
-    }
-
-    pub(crate) fn participants(&self, _room: &str) -> Vec<Participant> {
-        Vec::new()
-    }
-
-    /// Takes all of a user's participants out of a room, at once: a ban, the end of a membership, leaving.
-    pub(crate) async fn evict_user(&self, _room: &str, _user: &str, _why: &'static str) {}
-
-    /// Takes one participant out; false if there is none.
-    pub(crate) async fn kick(&self, _room: &str, _participant: &str) -> bool {
-        false
-    }
-
-    /// What a user may do from now on.
-    pub(crate) async fn set_permissions(
-        &self,
-        _room: &str,
-        _user: &str,
-        _role: Role,
-        _permissions: Permissions,
-    ) {
-    }
-
-    /// Ends a session: the room is deleted or not active any more.
-    pub(crate) async fn close(&self, _room: &str, _why: &'static str) {}
-
-    /// Sends a message to all who are in; false if nobody is.
-    pub(crate) async fn broadcast(&self, _room: &str, _kind: &str, _data: Json) -> bool {
-        false
-    }
-
     /// Mounts the routes below `/api`.
-    pub(crate) fn configure(&self, _config: &mut ServiceConfig) {}
+    pub(crate) fn configure(&self, config: &mut ServiceConfig) {
+        config.app_data(Data::new(self.clone()));
+        routes::configure(config);
+    }
+
+    /// Follows the records of rooms.
+    fn register(&self) {
+        let engine = &self.parts.ground.engine;
+        engine.register_hook(Arc::new(hooks::LiveRecords {
+            rooms: self.clone(),
+            runtime: tokio::runtime::Handle::current(),
+        }));
+    }
 }
