@@ -11,7 +11,7 @@ use super::state::{
 use super::till::{Bill, Till};
 use super::{Error, FOLLOWS, SETTINGS, USERS, find_pair};
 use crate::base::DateTime;
-use crate::engine::{self, Engine, Next, Op, RecordEvent, RecordHook, Stage};
+use crate::engine::{self, Engine, Next, Op, RecordEvent, RecordHook, RequestInfo, Stage};
 use crate::live::{Live, Notification};
 use crate::model::{Collection, Record, Value};
 use crate::modules::expiry::Expiry;
@@ -244,7 +244,7 @@ impl RecordHook for Follows {
         collection.name == FOLLOWS
     }
 
-    fn present(&self, engine: &Engine, row: &mut Record) {
+    fn present(&self, engine: &Engine, _: &RequestInfo, row: &mut Record) {
         if is_due(row, engine.now()) {
             set_status(row, Status::Expired);
             self.expiry.nudge();

@@ -4,12 +4,12 @@ use futures_util::future::BoxFuture;
 use serde_json::json;
 
 use crate::base::DateTime;
-use crate::engine::{self, Engine, Next, Op, RecordEvent, RecordHook, Stage};
+use crate::engine::{self, Engine, Next, Op, RecordEvent, RecordHook, RequestInfo, Stage, context};
 use crate::model::{Collection, Record, Value};
 use crate::modules::rooms::state::{
-    CHARGE, EXPIRES_AT, JOINED_AT, JoinType, PAID_AMOUNT, PAID_AT, PERIOD_DAYS, Permissions, ROLE,
-    ROOM, Role, STATUS, Status, USER, begin_anew, has_run_out, is_due, is_unpaid, number, price_of,
-    room, set_role, set_status,
+    CHARGE, CONFIDENTIAL, EXPIRES_AT, JOINED_AT, JoinType, PAID_AMOUNT, PAID_AT, PERIOD_DAYS,
+    Permissions, ROLE, ROOM, Role, STATUS, Status, USER, begin_anew, has_run_out, is_due,
+    is_unpaid, number, price_of, room, set_role, set_status,
 };
 use crate::modules::rooms::till::Bill;
 use crate::modules::rooms::{Error, MEMBERS, Rooms, notices, roster};
@@ -437,7 +437,10 @@ impl RecordHook for MemberWrites {
         collection.name == MEMBERS
     }
 
-    fn present(&self, engine: &Engine, row: &mut Record) {
+    fn present(&self, engine: &Engine, request: &RequestInfo, row: &mut Record) {
+        if request.context != context::REALTIME && owner_of(request) == Some(row.text(USER)) {
+            row.unhide(CONFIDENTIAL);
+        }
         if is_due(row, engine.now()) {
             set_status(row, Status::Expired);
             self.0.expiry().nudge();
