@@ -41,6 +41,7 @@ pub use self::service::Rooms;
 pub(crate) use self::state::{Permissions, Role};
 use super::expiry::{Ending, Expiry};
 use super::{Ground, Module};
+use crate::base::metric::Metric;
 
 /// The collections.
 pub const ROOMS: &str = "rooms";
@@ -95,5 +96,9 @@ impl Module for Rooms {
         config.app_data(Data::new(self.clone()));
         routes::configure(config);
         self.sessions().configure(config);
+    }
+
+    fn metrics(&self) -> Vec<Metric> {
+        self.sessions().metrics()
     }
 }
