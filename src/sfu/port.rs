@@ -175,6 +175,7 @@ impl Sfu {
             Session { requests }.close().await;
         }
         self.parts.port.close();
+        self.parts.port.closed().await;
         let runtime = self
             .parts
             .runtime

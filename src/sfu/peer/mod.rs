@@ -300,18 +300,15 @@ impl Peer {
             .position(|uplink| uplink.mid.as_deref() == Some(mid))
     }
 
-    /// Sends a packet on a slot; it leaves with [`Peer::drain`].
-    pub(crate) fn write(
-        &mut self,
-        sender: rtc::rtp_transceiver::RTCRtpSenderId,
-        packet: rtc::rtp::Packet,
-        now: Instant,
-    ) -> bool {
+    /// Sends a packet on a slot; it leaves with [`Peer::drain`]. Its SSRC and payload type are the slot's.
+    pub(crate) fn write(&mut self, packet: rtc::rtp::Packet, now: Instant) -> bool {
         self.is_dirty = true;
+        // Not through the sender: it would look both up again for each packet.
+        let message = RTCMessage::RtpPacket(String::new(), packet);
         contained(|| {
             self.connection
-                .rtp_sender(sender)
-                .is_some_and(|mut sender| sender.write_rtp(now, packet).is_ok())
+                .handle_write(TaggedRTCMessage { now, message })
+                .is_ok()
         })
         .unwrap_or(false)
     }

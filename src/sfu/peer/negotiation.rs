@@ -12,8 +12,7 @@ use rtc::rtp_transceiver::rtp_sender::{
     RTCRtpCodecParameters, RTCRtpCodingParameters, RTCRtpEncodingParameters, RtpCodecKind,
 };
 use rtc::rtp_transceiver::{
-    RTCRtpReceiverId, RTCRtpSenderId, RTCRtpTransceiverDirection, RTCRtpTransceiverId,
-    RTCRtpTransceiverInit,
+    RTCRtpReceiverId, RTCRtpTransceiverDirection, RTCRtpTransceiverId, RTCRtpTransceiverInit,
 };
 use webrtc::peer_connection::{RTCPeerConnection, RTCSdpType, RTCSessionDescription};
 
@@ -60,13 +59,14 @@ impl Uplink {
 /// A section on which a track is sent to the peer.
 #[derive(Debug)]
 pub(crate) struct Slot {
-    pub(crate) sender: RTCRtpSenderId,
     pub(crate) ssrc: u32,
     pub(crate) payload_type: u8,
     transceiver: RTCRtpTransceiverId,
     mid: Option<String>,
     /// Stream and track id of what it carries; none while it is free.
     pub(crate) carries: Option<(String, Arc<str>)>,
+    /// What the last offer said that it carries.
+    offered: Option<Arc<str>>,
     /// The numbers of what it carried last: its stream goes on with them.
     pub(crate) left: Option<Rewriter>,
     /// Whether the client knows what it carries.
@@ -189,19 +189,17 @@ impl Peer {
             handle
                 .set_codec_preferences(codecs.to_vec())
                 .map_err(internal)?;
-            let sender = handle.sender().ok_or(Error::UnknownPeer)?;
-            Ok::<_, Error>((transceiver, sender))
+            Ok::<_, Error>(transceiver)
         });
-        let (transceiver, sender) =
-            made.unwrap_or(Err(Error::BadDescription("the track cannot be sent")))?;
+        let transceiver = made.unwrap_or(Err(Error::BadDescription("the track cannot be sent")))?;
         self.slots.push(Slot {
-            sender,
             ssrc,
             payload_type,
             transceiver,
             mid: None,
             carries,
             left: None,
+            offered: None,
             is_answered: false,
         });
         Ok(index)
@@ -260,6 +258,7 @@ impl Peer {
             uplink.mid = uplink.transceiver.and_then(|id| mid_of(connection, id));
         }
         for slot in &mut self.slots {
+            slot.offered = slot.carries.as_ref().map(|(_, track)| Arc::clone(track));
             slot.mid = mid_of(connection, slot.transceiver);
         }
         self.negotiation.seq += 1;
@@ -326,13 +325,7 @@ impl Peer {
             self.negotiation.is_answered = true;
             self.negotiation.is_client_passive = sdp::attribute(text, "setup") == Some("passive");
         }
-        for slot in &mut self.slots {
-            let is_known = slot
-                .mid
-                .as_ref()
-                .is_some_and(|mid| found.iter().any(|section| section.mid == *mid));
-            slot.is_answered = is_known && slot.carries.is_some();
-        }
+        self.note_slots(&found);
         Ok(self.note_uplinks(&found))
     }
 
@@ -375,6 +368,7 @@ impl Peer {
             }
         };
         self.bind_adopted(&found);
+        self.note_slots(&found);
         let changes = self.note_uplinks(&found);
         // The connection answers as if nothing were settled; the roles are those of the first answer (RFC 8842 section 5.3).
         let role = if self.negotiation.is_client_passive {
@@ -480,6 +474,19 @@ impl Peer {
         match (section, &uplink.streams) {
             (Some(section), Some(streams)) if section.streams == *streams => Undress::Strip,
             _ => Undress::Name,
+        }
+    }
+
+    /// A slot is sent on where the client takes it, and was told of what it carries now.
+    fn note_slots(&mut self, found: &[Section]) {
+        for slot in &mut self.slots {
+            let section = found
+                .iter()
+                .find(|section| Some(&section.mid) == slot.mid.as_ref());
+            let Some(section) = section else { continue };
+            let carries = slot.carries.as_ref().map(|(_, track)| track);
+            slot.is_answered =
+                section.receives && carries.is_some() && carries == slot.offered.as_ref();
         }
     }
 

@@ -25,6 +25,8 @@ pub(crate) struct Section {
     pub(crate) kind: String,
     /// Whether the client sends on it.
     pub(crate) sends: bool,
+    /// Whether the client takes what is sent on it.
+    pub(crate) receives: bool,
     /// The streams it says it sends: its ssrc and rid lines. Changes when the section gets other streams.
     pub(crate) streams: String,
 }

@@ -88,7 +88,7 @@ impl Task {
             let Some(peer) = self.peers.get_mut(&subscriber.peer) else {
                 continue;
             };
-            if peer.write(subscriber.sender, copy, at) {
+            if peer.write(copy, at) {
                 sent += 1;
                 if let Some(flows) = self.tracks.flows.get_mut(&subscriber.peer) {
                     flows.down.add(size, at);
@@ -165,6 +165,7 @@ impl Task {
             .collect();
         for key in keys {
             self.choose_layers(key, now);
+            self.count_nacks(key);
         }
         for (publisher, ssrc) in self.tracks.key_frames.due(now) {
             self.send_key_frame_request(publisher, ssrc, now);
@@ -173,6 +174,19 @@ impl Task {
             && let Some(peer) = self.id_of(speaker)
         {
             self.tell(Event::ActiveSpeaker { peer });
+        }
+    }
+
+    fn count_nacks(&mut self, key: PeerKey) {
+        let (Some(peer), Some(flows)) = (self.peers.get(&key), self.tracks.flows.get_mut(&key))
+        else {
+            return;
+        };
+        let nacked = peer.downlink.nacked();
+        let news = nacked.saturating_sub(flows.nacked);
+        flows.nacked = nacked;
+        if news > 0 {
+            self.counters.work.nacks.fetch_add(news, Relaxed);
         }
     }
 

@@ -3,7 +3,6 @@
 use std::collections::HashMap;
 use std::time::Instant;
 
-use rtc::rtp_transceiver::RTCRtpSenderId;
 use rtc::rtp_transceiver::rtp_sender::{RTCRtpCodec, RTCRtpCodecParameters};
 
 use super::Task;
@@ -57,6 +56,8 @@ pub(super) struct Flows {
     pub(super) up_loss: Loss,
     pub(super) down: Meter,
     pub(super) allocator: Allocator,
+    /// How many packets it had asked for again when that was counted last.
+    pub(super) nacked: u64,
     /// What it wants of others; kept for tracks to come.
     choices: HashMap<(PeerId, Option<Source>), Choice>,
 }
@@ -90,7 +91,6 @@ impl Published {
 pub(super) struct Subscriber {
     pub(super) peer: PeerKey,
     pub(super) slot: usize,
-    pub(super) sender: RTCRtpSenderId,
     pub(super) ssrc: u32,
     pub(super) payload_type: u8,
     pub(super) rewriter: Rewriter,
@@ -108,6 +108,7 @@ impl Task {
             up_loss: Loss::new(),
             down: Meter::new(now),
             allocator: Allocator::new(),
+            nacked: 0,
             choices: HashMap::new(),
         };
         self.tracks.flows.insert(key, flows);
@@ -247,16 +248,14 @@ impl Task {
             for subscriber in track
                 .subscribers
                 .iter_mut()
-                .filter(|found| found.peer == key && !found.is_started)
+                .filter(|found| found.peer == key)
             {
-                if peer
+                let is_taken = peer
                     .slots
                     .get(subscriber.slot)
-                    .is_some_and(|slot| slot.is_answered)
-                {
-                    subscriber.is_started = true;
-                    has_started = true;
-                }
+                    .is_some_and(|slot| slot.is_answered);
+                has_started |= is_taken && !subscriber.is_started;
+                subscriber.is_started = is_taken;
             }
         }
         if has_started {
@@ -370,7 +369,6 @@ fn add_subscriber(track: &mut Published, peer: &mut Peer, choice: Choice) {
     track.subscribers.push(Subscriber {
         peer: peer.key,
         slot,
-        sender: made.sender,
         ssrc: made.ssrc,
         payload_type: made.payload_type,
         // A section that is used again goes on with its numbers.
