@@ -10,17 +10,20 @@
 //! | `registry` | which modules there are, which are on, and starting them |
 //! | `collections` | making a module's collections, unless other ones have their names |
 //! | `dormant` | guarding the collections of modules that are off |
+//! | `expiry` | rows that end at a time |
 //! | `input` | bodies of module routes: typed, with both spellings of a key |
 //! | `page` | paged answers |
 //! | `writes` | what the writes of all share |
 
 mod collections;
 mod dormant;
+mod expiry;
 pub mod follows;
 mod input;
 pub mod market;
 mod page;
 mod registry;
+pub mod rooms;
 pub mod social;
 mod writes;
 
@@ -33,6 +36,7 @@ pub use self::input::{Fields, refused, refused_with};
 pub use self::page::Page;
 pub use self::registry::{Modules, Selection, descriptions};
 use self::writes::{AHEAD_OF_SCRIPTS, keep, owner_of, within};
+use crate::base::metric::Metric;
 use crate::engine::{Engine, ScriptApi};
 use crate::live::Live;
 use crate::sfu::Sfu;
@@ -62,6 +66,11 @@ impl Ground {
 pub trait Module: Send + Sync {
     /// Mounts the routes below `/api`; once per worker.
     fn configure(&self, config: &mut ServiceConfig);
+
+    /// What is counted.
+    fn metrics(&self) -> Vec<Metric> {
+        Vec::new()
+    }
 
     /// What scripts can call.
     fn script_apis(&self) -> Vec<Arc<dyn ScriptApi>> {
@@ -105,5 +114,12 @@ const ALL: &[Registration] = &[
         collections: include_str!("../../migrations/modules/follows.json"),
         description: follows::description,
         start: follows::start,
+    },
+    Registration {
+        name: "rooms",
+        needs: &[],
+        collections: include_str!("../../migrations/modules/rooms.json"),
+        description: rooms::description,
+        start: rooms::start,
     },
 ];

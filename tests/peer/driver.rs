@@ -66,6 +66,7 @@ pub(crate) struct Driver {
     receivers: Vec<(u32, RTCRtpReceiverId)>,
     packets: Vec<Packet>,
     stats: Stats,
+    latencies_us: Vec<u32>,
     is_over: bool,
 }
 
@@ -109,6 +110,7 @@ impl Driver {
             receivers: Vec::new(),
             packets: Vec::new(),
             stats: Stats::default(),
+            latencies_us: Vec::new(),
             is_over: false,
         })
     }
@@ -401,11 +403,11 @@ impl Driver {
 
     fn take_packet(&mut self, packet: &rtp::Packet, now: Instant) {
         if let Some(sent) = stamp_of(&packet.payload)
-            && self.stats.latencies_us.len() < LATENCIES_MAX
+            && self.latencies_us.len() < LATENCIES_MAX
         {
             let micros = clock_nanos().saturating_sub(sent) / 1_000;
             let micros = u32::try_from(micros).unwrap_or(u32::MAX);
-            self.stats.latencies_us.push(micros);
+            self.latencies_us.push(micros);
         }
         let header = Header {
             sequence: packet.header.sequence_number,
@@ -528,6 +530,9 @@ impl Driver {
             Command::Garbage(datagrams) => self.send_garbage(datagrams),
             Command::Stats(reply) => {
                 let _ = reply.send(self.snapshot());
+            }
+            Command::Latencies(reply) => {
+                let _ = reply.send(std::mem::take(&mut self.latencies_us));
             }
             Command::Close(reply) => {
                 let _ = self.connection.core.close();

@@ -41,6 +41,7 @@ pub(crate) enum Command {
     Loss(Loss),
     Garbage(usize),
     Stats(oneshot::Sender<Stats>),
+    Latencies(oneshot::Sender<Vec<u32>>),
     Close(oneshot::Sender<()>),
     Vanish(oneshot::Sender<()>),
 }
@@ -278,6 +279,12 @@ impl Peer {
             .unwrap_or_else(|_| Stats::default())
     }
 
+    /// Latencies since the last call, in microseconds: from the publisher's stamp, set as a packet leaves, to here. Decoding peers
+    /// alone know them, of media that peers of this process published.
+    pub async fn latencies_us(&self) -> Vec<u32> {
+        self.ask(Command::Latencies).await.unwrap_or_default()
+    }
+
     /// Waits for ICE and DTLS.
     ///
     /// # Errors
@@ -316,25 +323,24 @@ impl Peer {
     pub async fn until(&self, what: &str, is_so: impl Fn(&Stats) -> bool) -> Result<Stats> {
         let began = Instant::now();
         loop {
-            let mut stats = self.stats().await;
+            let stats = self.stats().await;
             if is_so(&stats) {
                 return Ok(stats);
             }
             if began.elapsed() > DEADLINE {
-                stats.latencies_us.clear();
                 bail!("{what}: not within {} s: {stats:#?}", DEADLINE.as_secs());
             }
             sleep(POLL).await;
         }
     }
 
-    /// Closes the connection as `RTCPeerConnection.close()` does: SCTP abort, DTLS close_notify.
-    pub async fn close(self) {
+    /// Closes the connection as `RTCPeerConnection.close()` does: SCTP abort, DTLS close_notify. The peer is gone then.
+    pub async fn close(&self) {
         let _ = self.ask(Command::Close).await;
     }
 
-    /// Ends without a word, as a killed browser does.
-    pub async fn vanish(self) {
+    /// Ends without a word, as a killed browser does. The peer is gone then.
+    pub async fn vanish(&self) {
         let _ = self.ask(Command::Vanish).await;
     }
 

@@ -84,8 +84,6 @@ pub struct Stats {
     pub transport_feedback_received: u64,
     /// The last bandwidth estimate that the server told (REMB).
     pub remb_bps: Option<u64>,
-    /// From the publisher's stamp to here, in microseconds, of stamped packets. Decoding peers only.
-    pub latencies_us: Vec<u32>,
     /// Datagrams that the loss took.
     pub lost_up: u64,
     pub lost_down: u64,

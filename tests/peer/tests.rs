@@ -59,7 +59,7 @@ async fn media_arrives_in_order_and_whole() {
             }
         }
     }
-    assert!(!stats.latencies_us.is_empty());
+    assert!(two.latencies_us().await.len() > 60);
     assert!(one.stats().await.sent_packets >= stats.packets());
 }
 
@@ -88,7 +88,7 @@ async fn a_counting_peer_sees_headers_and_decrypts_nothing() {
     let track = &stats.tracks[0];
     assert_eq!((track.missing, track.duplicates), (0, 0));
     assert_eq!(track.key_frames, 0);
-    assert!(stats.latencies_us.is_empty());
+    assert!(two.latencies_us().await.is_empty());
 }
 
 #[tokio::test]

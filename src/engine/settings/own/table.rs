@@ -110,6 +110,41 @@ pub static SETTINGS: &[Setting] = &[
         help: "Minutes for which a client's TURN credentials are valid.",
         dev_only: false,
     },
+    Setting {
+        name: "rooms.allowAnonymousCreate",
+        kind: Kind::Flag { default: false },
+        help: "Rooms can be created without signing in; nobody owns them.",
+        dev_only: false,
+    },
+    Setting {
+        name: "rooms.perUser",
+        kind: Kind::Whole {
+            min: 1,
+            max: 1_000_000,
+            default: 100,
+        },
+        help: "Rooms that a user may own.",
+        dev_only: false,
+    },
+    Setting {
+        name: "rooms.maxParticipants",
+        kind: Kind::Whole {
+            min: 2,
+            max: 100_000,
+            default: 1_000,
+        },
+        help: "The most places that the owner of a room may give it.",
+        dev_only: false,
+    },
+    Setting {
+        name: "metrics.token",
+        kind: Kind::Secret {
+            chars_min: 16,
+            chars_max: 500,
+        },
+        help: "Who sends it as a bearer token may read /api/metrics. Without it superusers alone may.",
+        dev_only: false,
+    },
 ];
 
 impl Setting {
