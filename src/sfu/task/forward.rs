@@ -198,6 +198,8 @@ impl Task {
         // Without feedback nothing is known, and nothing held back.
         let estimate = peer.downlink.estimate_bps().unwrap_or(u64::MAX / 1_000);
         let setbacks = peer.downlink.setbacks();
+        let nacked = peer.downlink.take_nacked();
+        self.counters.work.nacks.fetch_add(nacked, Relaxed);
         let mut audio_bps = 0;
         let mut demands = Vec::new();
         let mut tracks = Vec::new();
