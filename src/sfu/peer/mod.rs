@@ -362,17 +362,6 @@ impl Peer {
         let _ = contained(|| self.connection.close());
         self.is_dirty = true;
     }
-
-    /// What the connection has measured.
-    pub(crate) fn report(
-        &mut self,
-        now: Instant,
-    ) -> Option<webrtc::peer_connection::RTCStatsReport> {
-        contained(|| {
-            self.connection
-                .get_stats(now, webrtc::peer_connection::StatsSelector::None)
-        })
-    }
 }
 
 /// Runs a step of the connection. The library is young and reads what strangers send: a panic in it costs the peer alone.

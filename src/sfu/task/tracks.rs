@@ -53,11 +53,8 @@ impl Tracks {
 /// What is measured and decided for a peer over all its tracks.
 pub(super) struct Flows {
     pub(super) up: Meter,
-    pub(super) up_loss: Loss,
     pub(super) down: Meter,
     pub(super) allocator: Allocator,
-    /// How many packets it had asked for again when that was counted last.
-    pub(super) nacked: u64,
     /// What it wants of others; kept for tracks to come.
     choices: HashMap<(PeerId, Option<Source>), Choice>,
 }
@@ -105,10 +102,8 @@ impl Task {
     pub(super) fn add_flows(&mut self, key: PeerKey, now: Instant) {
         let flows = Flows {
             up: Meter::new(now),
-            up_loss: Loss::new(),
             down: Meter::new(now),
             allocator: Allocator::new(),
-            nacked: 0,
             choices: HashMap::new(),
         };
         self.tracks.flows.insert(key, flows);
