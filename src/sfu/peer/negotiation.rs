@@ -17,15 +17,19 @@ use rtc::rtp_transceiver::{
 };
 use webrtc::peer_connection::{RTCPeerConnection, RTCSdpType, RTCSessionDescription};
 
-use super::connection::internal;
+use super::Peer;
+use super::connection::{MESSAGE_MAX, MESSAGE_TAKEN, internal};
+use super::contained::contained;
 use super::sdp::{self, Dress, Section, Undress};
-use super::{Peer, contained};
 use crate::Error;
 use crate::media::rewrite::Rewriter;
 use crate::session::{Kind, Media, Source};
 
 /// How long an offer stands against the client's own; later, the client may offer, and ours is made again afterwards.
 const OFFER_STANDS: Duration = Duration::from_secs(10);
+
+/// How many sections a peer may publish on over its life, its own included: they stay for good.
+const UPLINKS_MAX: usize = 64;
 
 /// Who has offered.
 #[derive(Debug, Default)]
@@ -69,6 +73,8 @@ pub(crate) struct Slot {
     pub(crate) carries: Option<(String, Arc<str>)>,
     /// The numbers of what it carried last: its stream goes on with them.
     pub(crate) left: Option<Rewriter>,
+    /// What it carried when the last offer was made.
+    offered: Option<Arc<str>>,
     /// Whether the client knows what it carries.
     pub(crate) is_answered: bool,
 }
@@ -202,6 +208,7 @@ impl Peer {
             mid: None,
             carries,
             left: None,
+            offered: None,
             is_answered: false,
         });
         Ok(index)
@@ -261,11 +268,13 @@ impl Peer {
         }
         for slot in &mut self.slots {
             slot.mid = mid_of(connection, slot.transceiver);
+            slot.offered = slot.carries.as_ref().map(|(_, track)| Arc::clone(track));
         }
         self.negotiation.seq += 1;
         self.negotiation.open = Some(now);
+        let text = sdp::dress(&text, |mid| self.dress(mid));
         Ok((
-            sdp::dress(&text, |mid| self.dress(mid)),
+            sdp::with_message_max(&text, MESSAGE_MAX),
             self.negotiation.seq,
         ))
     }
@@ -315,6 +324,8 @@ impl Peer {
         }
         let read = sdp::undress(text, |mid| self.undress(mid, &found));
         let answer = parse(RTCSdpType::Answer, read)?;
+        self.channels
+            .note_message_max(sdp::attribute(text, "max-message-size"));
         let connection = &mut self.connection;
         let applied = contained(|| connection.set_remote_description(now, answer));
         if !matches!(applied, Some(Ok(()))) {
@@ -331,7 +342,9 @@ impl Peer {
                 .mid
                 .as_ref()
                 .is_some_and(|mid| found.iter().any(|section| section.mid == *mid));
-            slot.is_answered = is_known && slot.carries.is_some();
+            // A section may carry another track by now, of which the client hears with the next offer.
+            let carries = slot.carries.as_ref().map(|(_, track)| track);
+            slot.is_answered = is_known && carries.is_some() && carries == slot.offered.as_ref();
         }
         Ok(self.note_uplinks(&found))
     }
@@ -355,9 +368,12 @@ impl Peer {
             }
             self.take_back(now)?;
         }
+        let known = self.uplinks.len();
         self.adopt_sections(&found)?;
         let read = sdp::undress(text, |mid| self.undress(mid, &found));
-        let offer = parse(RTCSdpType::Offer, read)?;
+        let offer = parse(RTCSdpType::Offer, read).inspect_err(|_| self.uplinks.truncate(known))?;
+        self.channels
+            .note_message_max(sdp::attribute(text, "max-message-size"));
         let connection = &mut self.connection;
         let answered = contained(|| {
             connection.set_remote_description(now, offer)?;
@@ -383,6 +399,7 @@ impl Peer {
             "passive"
         };
         let answer = sdp::with_setup(&answer, role);
+        let answer = sdp::with_message_max(&answer, MESSAGE_MAX);
         Ok((sdp::dress(&answer, |mid| self.dress_answer(mid)), changes))
     }
 
@@ -406,18 +423,29 @@ impl Peer {
         }
         self.negotiation.open = None;
         self.wants_offer = true;
+        // Sections that only the withdrawn offer had lose their names, which the client may give to its own.
+        for slot in &mut self.slots {
+            slot.mid = mid_of(connection, slot.transceiver);
+        }
         Ok(())
     }
 
     /// Sections that the client has added itself become uplinks: the first video is the camera, further ones are screens.
     fn adopt_sections(&mut self, found: &[Section]) -> Result<(), Error> {
+        let mut adopted: Vec<Uplink> = Vec::new();
         for section in found.iter().filter(|section| section.kind != "application") {
-            if section.mid.is_empty() || self.knows(&section.mid) {
+            let is_adopted = |uplink: &Uplink| uplink.mid.as_deref() == Some(&section.mid);
+            if section.mid.is_empty() || self.knows(&section.mid) || adopted.iter().any(is_adopted)
+            {
                 continue;
+            }
+            if self.uplinks.len() + adopted.len() >= UPLINKS_MAX {
+                return Err(Error::BadDescription("it has too many sections of its own"));
             }
             let has_camera = self
                 .uplinks
                 .iter()
+                .chain(&adopted)
                 .any(|uplink| uplink.source == Source::Camera);
             let source = match section.kind.as_str() {
                 "audio" => Source::Mic,
@@ -425,7 +453,7 @@ impl Peer {
                 "video" => Source::Camera,
                 _ => return Err(Error::BadDescription("it has sections of an unknown kind")),
             };
-            self.uplinks.push(Uplink {
+            adopted.push(Uplink {
                 source,
                 mid: Some(section.mid.clone()),
                 transceiver: None,
@@ -433,6 +461,7 @@ impl Peer {
                 is_sending: false,
             });
         }
+        self.uplinks.append(&mut adopted);
         Ok(())
     }
 
@@ -541,6 +570,8 @@ fn check(text: &str) -> Result<Vec<Section>, Error> {
 }
 
 fn parse(kind: RTCSdpType, text: String) -> Result<RTCSessionDescription, Error> {
+    // The connection takes the lower bound of both sides for both directions; ours for what it is sent does not hang on the client.
+    let text = sdp::with_message_max(&text, MESSAGE_TAKEN);
     let parsed = contained(|| match kind {
         RTCSdpType::Offer => RTCSessionDescription::offer(text),
         _ => RTCSessionDescription::answer(text),

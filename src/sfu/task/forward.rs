@@ -287,7 +287,7 @@ impl Subscriber {
     }
 }
 
-fn may(publishing: Publishing, source: Source) -> bool {
+pub(super) fn may(publishing: Publishing, source: Source) -> bool {
     match source {
         Source::Mic => publishing.audio,
         Source::Camera => publishing.camera,
