@@ -16,15 +16,19 @@ use rtc::rtp_transceiver::{
 };
 use webrtc::peer_connection::{RTCPeerConnection, RTCSdpType, RTCSessionDescription};
 
-use super::connection::internal;
+use super::Peer;
+use super::connection::{MESSAGE_MAX, MESSAGE_TAKEN, internal};
+use super::contained::contained;
 use super::sdp::{self, Dress, Section, Undress};
-use super::{Peer, contained};
 use crate::Error;
 use crate::media::rewrite::Rewriter;
 use crate::session::{Kind, Media, Source};
 
 /// How long an offer stands against the client's own; later, the client may offer, and ours is made again afterwards.
 const OFFER_STANDS: Duration = Duration::from_secs(10);
+
+/// How many sections a peer may publish on over its life, its own included: they stay for good.
+const UPLINKS_MAX: usize = 64;
 
 /// Who has offered.
 #[derive(Debug, Default)]
@@ -263,8 +267,9 @@ impl Peer {
         }
         self.negotiation.seq += 1;
         self.negotiation.open = Some(now);
+        let text = sdp::dress(&text, |mid| self.dress(mid));
         Ok((
-            sdp::dress(&text, |mid| self.dress(mid)),
+            sdp::with_message_max(&text, MESSAGE_MAX),
             self.negotiation.seq,
         ))
     }
@@ -314,6 +319,8 @@ impl Peer {
         }
         let read = sdp::undress(text, |mid| self.undress(mid, &found));
         let answer = parse(RTCSdpType::Answer, read)?;
+        self.channels
+            .note_message_max(sdp::attribute(text, "max-message-size"));
         let connection = &mut self.connection;
         let applied = contained(|| connection.set_remote_description(now, answer));
         if !matches!(applied, Some(Ok(()))) {
@@ -348,9 +355,12 @@ impl Peer {
             }
             self.take_back(now)?;
         }
+        let known = self.uplinks.len();
         self.adopt_sections(&found)?;
         let read = sdp::undress(text, |mid| self.undress(mid, &found));
-        let offer = parse(RTCSdpType::Offer, read)?;
+        let offer = parse(RTCSdpType::Offer, read).inspect_err(|_| self.uplinks.truncate(known))?;
+        self.channels
+            .note_message_max(sdp::attribute(text, "max-message-size"));
         let connection = &mut self.connection;
         let answered = contained(|| {
             connection.set_remote_description(now, offer)?;
@@ -377,6 +387,7 @@ impl Peer {
             "passive"
         };
         let answer = sdp::with_setup(&answer, role);
+        let answer = sdp::with_message_max(&answer, MESSAGE_MAX);
         Ok((sdp::dress(&answer, |mid| self.dress_answer(mid)), changes))
     }
 
@@ -400,18 +411,29 @@ impl Peer {
         }
         self.negotiation.open = None;
         self.wants_offer = true;
+        // Sections that only the withdrawn offer had lose their names, which the client may give to its own.
+        for slot in &mut self.slots {
+            slot.mid = mid_of(connection, slot.transceiver);
+        }
         Ok(())
     }
 
     /// Sections that the client has added itself become uplinks: the first video is the camera, further ones are screens.
     fn adopt_sections(&mut self, found: &[Section]) -> Result<(), Error> {
+        let mut adopted: Vec<Uplink> = Vec::new();
         for section in found.iter().filter(|section| section.kind != "application") {
-            if section.mid.is_empty() || self.knows(&section.mid) {
+            let is_adopted = |uplink: &Uplink| uplink.mid.as_deref() == Some(&section.mid);
+            if section.mid.is_empty() || self.knows(&section.mid) || adopted.iter().any(is_adopted)
+            {
                 continue;
+            }
+            if self.uplinks.len() + adopted.len() >= UPLINKS_MAX {
+                return Err(Error::BadDescription("it has too many sections of its own"));
             }
             let has_camera = self
                 .uplinks
                 .iter()
+                .chain(&adopted)
                 .any(|uplink| uplink.source == Source::Camera);
             let source = match section.kind.as_str() {
                 "audio" => Source::Mic,
@@ -419,7 +441,7 @@ impl Peer {
                 "video" => Source::Camera,
                 _ => return Err(Error::BadDescription("it has sections of an unknown kind")),
             };
-            self.uplinks.push(Uplink {
+            adopted.push(Uplink {
                 source,
                 mid: Some(section.mid.clone()),
                 transceiver: None,
@@ -427,6 +449,7 @@ impl Peer {
                 is_sending: false,
             });
         }
+        self.uplinks.append(&mut adopted);
         Ok(())
     }
 
@@ -548,6 +571,8 @@ fn check(text: &str) -> Result<Vec<Section>, Error> {
 }
 
 fn parse(kind: RTCSdpType, text: String) -> Result<RTCSessionDescription, Error> {
+    // The connection takes the lower bound of both sides for both directions; ours for what it is sent does not hang on the client.
+    let text = sdp::with_message_max(&text, MESSAGE_TAKEN);
     let parsed = contained(|| match kind {
         RTCSdpType::Offer => RTCSessionDescription::offer(text),
         _ => RTCSessionDescription::answer(text),

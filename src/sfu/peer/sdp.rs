@@ -164,6 +164,27 @@ pub(crate) fn with_setup(sdp: &str, role: &str) -> String {
     out
 }
 
+/// The description with another bound for messages of data channels (RFC 8841 section 6).
+pub(crate) fn with_message_max(sdp: &str, bytes: usize) -> String {
+    let mut out = String::with_capacity(sdp.len() + 32);
+    for block in blocks(sdp) {
+        if !block.starts_with("m=application") {
+            out.push_str(block);
+            continue;
+        }
+        for line in block.split_inclusive('\n') {
+            if !line.starts_with("a=max-message-size:") {
+                out.push_str(line);
+            }
+        }
+        if !out.ends_with('\n') {
+            out.push_str("\r\n");
+        }
+        let _ = write!(out, "a=max-message-size:{bytes}\r\n");
+    }
+    out
+}
+
 /// The value of an attribute at the session level or in the first section that has it.
 pub(crate) fn attribute<'a>(sdp: &'a str, name: &str) -> Option<&'a str> {
     sdp.lines().find_map(|line| {
@@ -244,6 +265,17 @@ mod tests {
         });
         assert!(!text.contains("ssrc") && !text.contains("msid"));
         assert!(text.contains("a=sendonly"));
+    }
+
+    #[test]
+    fn the_bound_for_messages_is_set_once_in_the_section_of_channels() {
+        let text = with_message_max(ANSWER, 5);
+        assert!(text.ends_with("a=mid:2\r\na=max-message-size:5\r\n"));
+        assert_eq!(with_message_max(&text, 6), text.replace(":5\r", ":6\r"));
+        assert_eq!(
+            with_message_max("m=application 9 X\r\na=mid:0", 7),
+            "m=application 9 X\r\na=mid:0\r\na=max-message-size:7\r\n"
+        );
     }
 
     #[test]

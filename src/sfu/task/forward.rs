@@ -299,7 +299,7 @@ impl Subscriber {
     }
 }
 
-fn may(publishing: Publishing, source: Source) -> bool {
+pub(super) fn may(publishing: Publishing, source: Source) -> bool {
     match source {
         Source::Mic => publishing.audio,
         Source::Camera => publishing.camera,

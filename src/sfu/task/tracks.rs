@@ -6,6 +6,7 @@ use std::time::Instant;
 use rtc::rtp_transceiver::rtp_sender::{RTCRtpCodec, RTCRtpCodecParameters};
 
 use super::Task;
+use super::forward::may;
 use crate::Error;
 use crate::interceptors::registry;
 use crate::media::codec::Codec;
@@ -302,9 +303,25 @@ impl Task {
         let Some(peer) = self.peers.get_mut(&key) else {
             return;
         };
-        peer.publishing = publishing;
+        peer.allow(publishing);
+        let publishing = peer.publishing;
         if !publishing.audio {
             self.tracks.speakers.remove(&key);
+        }
+        // What comes after a pause follows without a gap, and video begins with a key frame.
+        for track in self
+            .tracks
+            .all
+            .values_mut()
+            .filter(|track| track.publisher == key)
+        {
+            if may(publishing, track.info.source) {
+                continue;
+            }
+            for subscriber in &mut track.subscribers {
+                subscriber.rewriter.cut();
+                subscriber.switch.aim(None);
+            }
         }
     }
 

@@ -4,10 +4,10 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
-use rotunda_peer::{Plan, Publication, Reading};
+use rotunda_peer::{Peer, Plan, Publication, Reading};
 use rotunda_sfu::{Event, Leave, Message, Payload, PeerId, To};
 
-use crate::support::{Room, joining, until};
+use crate::support::{Client, Room, id, joining, until};
 
 fn text(to: To, text: &str) -> Message {
     Message {
@@ -76,7 +76,17 @@ async fn messages_before_the_channel_opens_wait_for_it() {
 #[tokio::test]
 async fn text_and_binary_up_to_the_bound_pass_and_longer_ones_close_the_channel() {
     let room = Room::new();
-    let ann = room.join("ann", Plan::default()).await;
+    // A client that was told another bound than the server's, which it would keep to.
+    let offer = room.session.join(joining("ann")).await.unwrap();
+    assert!(offer.contains("a=max-message-size:262144\r\n"), "{offer}");
+    let offer = offer.replace("max-message-size:262144", "max-message-size:1000000");
+    let (ann, answer) = Peer::answer(&offer, Plan::default()).await.unwrap();
+    let ann = Client {
+        id: id("ann"),
+        offer,
+        peer: Arc::new(ann),
+    };
+    room.session.answer(&ann.id, answer, None).await.unwrap();
     ann.opened("events").await.unwrap();
     let bytes = Bytes::from((0..256 * 1024).map(|at| at as u8).collect::<Vec<_>>());
     ann.send("events", rotunda_peer::Payload::text("é"))
@@ -167,15 +177,9 @@ async fn a_channel_of_the_client_takes_the_place_of_the_servers() {
 #[tokio::test]
 async fn one_that_does_not_read_is_removed_and_slows_nobody() {
     let room = Room::new();
-    let slow = room
-        .join(
-            "slow",
-            Plan {
-                reading: Reading::NoMessages,
-                ..Plan::default()
-            },
-        )
-        .await;
+    let slow = room.join("slow", Plan::default()).await;
+    slow.opened("events").await.unwrap();
+    slow.set_reading(Reading::NoMessages).await;
     let bob = room.join("bob", Plan::default()).await;
     let ann = room
         .join("ann", Plan::publishing([Publication::mic()]))
