@@ -1,0 +1,122 @@
+//! Rooms under load: the same synthetic video and the same chat through our server and through another SFU, in turn, with what
+//! it costs them. How to run it: `benches/README.md`.
+
+#![allow(clippy::print_stdout, reason = "the report is this program's output")]
+
+use std::path::PathBuf;
+use std::process::ExitCode;
+use std::time::Duration;
+
+use anyhow::{Result, bail};
+use clap::Parser;
+
+use crate::janus::Janus;
+use crate::ours::Ours;
+use crate::report::Report;
+use crate::sfu::Sfu;
+use crate::workload::{WORKLOADS, Workload};
+
+#[path = "../load/client.rs"]
+#[allow(dead_code, reason = "shared with the load driver")]
+mod client;
+mod janus;
+mod ours;
+mod process;
+mod report;
+mod sfu;
+#[path = "../load/target.rs"]
+#[allow(dead_code, reason = "shared with the load driver")]
+mod target;
+mod workload;
+
+#[derive(Parser)]
+#[command(about = "Measures rooms, alone or against another SFU")]
+struct Options {
+    /// The server to measure; `none` leaves it out
+    #[arg(long, default_value = "target/release/server")]
+    server: PathBuf,
+    /// A Janus to compare with, such as /usr/bin/janus
+    #[arg(long)]
+    janus: Option<PathBuf>,
+    /// The folder with Janus' `plugins` and `transports`
+    #[arg(long, default_value = "/usr/lib/x86_64-linux-gnu/janus")]
+    janus_modules: PathBuf,
+    /// Janus' event loops; 0 is a thread for each connection
+    #[arg(long, default_value_t = 0)]
+    janus_loops: usize,
+    /// Only these workloads
+    #[arg(long, value_delimiter = ',')]
+    only: Vec<String>,
+    /// Length of one measurement
+    #[arg(long, default_value_t = 8.0)]
+    seconds: f64,
+    /// Measurements per server
+    #[arg(long, default_value_t = 3)]
+    rounds: usize,
+    /// Receivers that decrypt what they receive, per workload; the others count
+    #[arg(long, default_value_t = 2)]
+    decoding: usize,
+    /// `cargo bench` passes this
+    #[arg(long, hide = true)]
+    bench: bool,
+}
+
+fn main() -> ExitCode {
+    match execute(&Options::parse()) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("error: {error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn execute(options: &Options) -> Result<()> {
+    // One thread: the load shares the machine with the server, and shall not take more than a core of it.
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()?;
+    runtime.block_on(run(options))
+}
+
+async fn run(options: &Options) -> Result<()> {
+    let root = tempfile::Builder::new().prefix("rooms-").tempdir()?;
+    let chosen: Vec<&Workload> = WORKLOADS
+        .iter()
+        .filter(|w| options.only.is_empty() || options.only.iter().any(|name| name == w.name))
+        .collect();
+    if chosen.is_empty() {
+        bail!("no such workload");
+    }
+    let mut sfus = Vec::new();
+    if options.server.as_os_str() != "none" {
+        sfus.push(Sfu::Ours(Ours::start(&options.server, root.path()).await?));
+    }
+    if let Some(binary) = &options.janus {
+        let modules = &options.janus_modules;
+        let janus = Janus::start(binary, modules, options.janus_loops, root.path()).await?;
+        sfus.push(Sfu::Janus(janus));
+    }
+    let length = Duration::from_secs_f64(options.seconds);
+    let mut report = Report::new(options.seconds, options.rounds);
+    let mut failures = Vec::new();
+    for workload in chosen {
+        for _ in 0..options.rounds {
+            for sfu in &mut sfus {
+                match workload::run(workload, sfu, length, options.decoding).await {
+                    Ok(figures) => report.add(workload.name, sfu.name(), figures),
+                    Err(error) => {
+                        failures.push(format!("{} of {}: {error:#}", workload.name, sfu.name()));
+                    }
+                }
+                // What has just ended shall not count in the next measurement.
+                tokio::time::sleep(Duration::from_secs(2)).await;
+            }
+        }
+        report.print(workload.name);
+    }
+    if !failures.is_empty() {
+        bail!("{}", failures.join("\n"));
+    }
+    Ok(())
+}
