@@ -2,7 +2,7 @@
 //! configuration of its own under a temporary folder.
 
 use std::fs::{self, File};
-use std::net::{Ipv4Addr, SocketAddr, TcpListener};
+use std::net::{IpAddr, Ipv4Addr, SocketAddr, TcpListener};
 use std::path::Path;
 use std::process::{Command, Stdio};
 use std::sync::Arc;
@@ -29,10 +29,22 @@ const TRANSPORTS_OFF: &str = "libjanus_mqtt.so,libjanus_nanomsg.so,libjanus_pfun
 /// Where media ports begin; far from what tests and our server use.
 const MEDIA_PORTS: &str = "42000-58000";
 
+/// How Janus is to run.
+pub(crate) struct Setup<'a> {
+    pub(crate) binary: &'a Path,
+    /// The folder with `plugins` and `transports`.
+    pub(crate) modules: &'a Path,
+    pub(crate) loops: usize,
+    /// Where its media ports are: it passes loopback interfaces over.
+    pub(crate) ip: IpAddr,
+}
+
 /// A running Janus.
 pub(crate) struct Janus {
     process: Process,
     addr: SocketAddr,
+    /// Where media goes, and comes from.
+    ip: IpAddr,
     /// The session and handles that rooms are made with.
     desk: Option<(Desk, Desk)>,
     rooms: AtomicU64,
@@ -50,20 +62,15 @@ struct Desk {
 impl Janus {
     pub(crate) const CHANNEL: &'static str = "JanusDataChannel";
 
-    pub(crate) async fn start(
-        binary: &Path,
-        modules: &Path,
-        loops: usize,
-        root: &Path,
-    ) -> Result<Self> {
+    pub(crate) async fn start(setup: &Setup<'_>, root: &Path) -> Result<Self> {
         let port = TcpListener::bind((Ipv4Addr::LOCALHOST, 0))?
             .local_addr()?
             .port();
         let folder = root.join("janus");
         fs::create_dir_all(&folder)?;
-        configure(&folder, modules, loops, port)?;
+        configure(&folder, setup, port)?;
         let log = File::create(folder.join("log"))?;
-        let child = Command::new(binary)
+        let child = Command::new(setup.binary)
             .arg("-F")
             .arg(&folder)
             .arg("-C")
@@ -72,10 +79,11 @@ impl Janus {
             .stdout(log.try_clone()?)
             .stderr(log)
             .spawn()
-            .with_context(|| format!("cannot run {}", binary.display()))?;
+            .with_context(|| format!("cannot run {}", setup.binary.display()))?;
         let mut janus = Self {
             process: Process::new(child),
             addr: SocketAddr::from((Ipv4Addr::LOCALHOST, port)),
+            ip: setup.ip,
             desk: None,
             rooms: AtomicU64::new(1),
             feeds: Mutex::default(),
@@ -185,7 +193,7 @@ impl Janus {
     async fn publish(&self, room: &Room, guest: &Guest) -> Result<(Arc<Peer>, Leave)> {
         let number: u64 = room.id.parse()?;
         let mut desk = self.attach(VIDEOROOM).await?;
-        let (peer, offer) = Peer::offer(guest.publishing_plan(), &[]).await?;
+        let (peer, offer) = Peer::offer(guest.publishing_plan(self.ip), &[]).await?;
         let feed = guest.number as u64 + 1;
         let body = json!({
             "request": "joinandconfigure", "ptype": "publisher", "room": number, "id": feed, "audio": false, "video": true,
@@ -216,7 +224,7 @@ impl Janus {
         let offer = event["jsep"]["sdp"]
             .as_str()
             .with_context(|| format!("no offer: {event}"))?;
-        let (peer, answer) = Peer::answer(offer, guest.plan()).await?;
+        let (peer, answer) = Peer::answer(offer, guest.plan(self.ip)).await?;
         desk.ask(&json!({"request": "start"}), Some(("answer", &answer)))
             .await?;
         Ok((Arc::new(peer), desk.leave()))
@@ -229,7 +237,7 @@ impl Janus {
         let offer = event["jsep"]["sdp"]
             .as_str()
             .with_context(|| format!("no offer: {event}"))?;
-        let (peer, answer) = Peer::answer(offer, guest.plan()).await?;
+        let (peer, answer) = Peer::answer(offer, guest.plan(self.ip)).await?;
         desk.ask(&json!({"request": "ack"}), Some(("answer", &answer)))
             .await?;
         peer.connected().await?;
@@ -307,10 +315,11 @@ impl Desk {
     }
 }
 
-fn configure(folder: &Path, modules: &Path, loops: usize, port: u16) -> Result<()> {
-    let modules = modules.display();
-    let loops = if loops > 0 {
-        format!("  event_loops = {loops}\n")
+fn configure(folder: &Path, setup: &Setup<'_>, port: u16) -> Result<()> {
+    let modules = setup.modules.display();
+    let ip = setup.ip;
+    let loops = if setup.loops > 0 {
+        format!("  event_loops = {}\n", setup.loops)
     } else {
         String::new()
     };
@@ -319,7 +328,7 @@ fn configure(folder: &Path, modules: &Path, loops: usize, port: u16) -> Result<(
          \x20 transports_folder = \"{modules}/transports\"\n  loggers_folder = \"{folder}\"\n  debug_level = 2\n\
          \x20 session_timeout = 0\n  admin_secret = \"none\"\n{loops}}}\n\
          media: {{ rtp_port_range = \"{MEDIA_PORTS}\" }}\n\
-         nat: {{ ice_lite = true\n  ice_enforce_list = \"127.0.0.1\" }}\n\
+         nat: {{ ice_lite = true\n  ice_enforce_list = \"{ip}\" }}\n\
          plugins: {{ disable = \"{PLUGINS_OFF}\" }}\ntransports: {{ disable = \"{TRANSPORTS_OFF}\" }}\n\
          events: {{ broadcast = false }}\n",
         folder = folder.display(),

@@ -3,6 +3,7 @@
 
 #![allow(clippy::print_stdout, reason = "the report is this program's output")]
 
+use std::net::IpAddr;
 use std::path::PathBuf;
 use std::process::ExitCode;
 use std::time::Duration;
@@ -44,6 +45,9 @@ struct Options {
     /// Janus' event loops; 0 is a thread for each connection
     #[arg(long, default_value_t = 0)]
     janus_loops: usize,
+    /// Janus' address for media: it does not use loopback interfaces
+    #[arg(long, default_value = "127.0.0.1")]
+    janus_ip: IpAddr,
     /// Only these workloads
     #[arg(long, value_delimiter = ',')]
     only: Vec<String>,
@@ -93,9 +97,13 @@ async fn run(options: &Options) -> Result<()> {
         sfus.push(Sfu::Ours(Ours::start(&options.server, root.path()).await?));
     }
     if let Some(binary) = &options.janus {
-        let modules = &options.janus_modules;
-        let janus = Janus::start(binary, modules, options.janus_loops, root.path()).await?;
-        sfus.push(Sfu::Janus(janus));
+        let setup = janus::Setup {
+            binary,
+            modules: &options.janus_modules,
+            loops: options.janus_loops,
+            ip: options.janus_ip,
+        };
+        sfus.push(Sfu::Janus(Janus::start(&setup, root.path()).await?));
     }
     let length = Duration::from_secs_f64(options.seconds);
     let mut report = Report::new(options.seconds, options.rounds);

@@ -95,10 +95,11 @@ impl Ours {
             .context("no participant_id")?;
         let offer = joined["sdp"]["sdp"].as_str().context("no offer")?;
         let (offers, coming) = mpsc::unbounded_channel();
+        let ip = self.server.addr.ip();
         let mut plan = if guest.publishes {
-            guest.publishing_plan()
+            guest.publishing_plan(ip)
         } else {
-            guest.plan()
+            guest.plan(ip)
         };
         plan.on_message = Some(sort(offers, plan.on_message.take()));
         let (peer, answer) = Peer::answer(offer, plan).await?;

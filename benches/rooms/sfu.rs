@@ -1,6 +1,6 @@
 //! A server under test, and what a workload asks of it.
 
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -38,9 +38,10 @@ pub(crate) struct Guest {
 }
 
 impl Guest {
-    /// A plan for a connection that does not publish.
-    pub(crate) fn plan(&self) -> Plan {
+    /// A plan for a connection from an address that does not publish.
+    pub(crate) fn plan(&self, bind: IpAddr) -> Plan {
         Plan {
+            bind,
             is_decoding: self.is_decoding,
             seed: self.number as u64 + 1,
             on_message: self.on_message.clone(),
@@ -49,10 +50,10 @@ impl Guest {
         }
     }
 
-    pub(crate) fn publishing_plan(&self) -> Plan {
+    pub(crate) fn publishing_plan(&self, bind: IpAddr) -> Plan {
         Plan {
             publish: vec![Publication::camera()],
-            ..self.plan()
+            ..self.plan(bind)
         }
     }
 }
@@ -115,13 +116,6 @@ impl Sfu {
         match self {
             Self::Ours(_) => "ours",
             Self::Janus(_) => "janus",
-        }
-    }
-
-    /// Whether it can do this at all.
-    pub(crate) fn has(&self, medium: Medium) -> bool {
-        match self {
-            Self::Ours(_) | Self::Janus(_) => matches!(medium, Medium::Video | Medium::Chat),
         }
     }
 
