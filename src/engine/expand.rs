@@ -225,7 +225,7 @@ impl Engine {
         mut found: Vec<Record>,
         request: &RequestInfo,
     ) -> Result<Vec<Enriched>, Error> {
-        self.hooks().present(self, &mut found);
+        self.hooks().present(self, request, &mut found);
         let Some(collection) = found.first().map(|record| Arc::clone(record.collection())) else {
             return Ok(Vec::new());
         };

@@ -165,8 +165,9 @@ pub trait RecordHook: Send + Sync {
         false
     }
 
-    /// Brings a record that is about to be shown up to the moment, such as a state that has run out. What is stored stays.
-    fn present(&self, _engine: &Engine, _record: &mut Record) {}
+    /// Brings a record that is about to be shown up to the moment, such as a state that has run out, and to the one who
+    /// reads it. What is stored stays. In the context of realtime messages what readers of one rank see must be the same.
+    fn present(&self, _engine: &Engine, _request: &RequestInfo, _record: &mut Record) {}
 
     /// Whether the files of a record are for those alone who may view it, though its field leaves them open to anybody.
     fn protects_files(&self, _record: &Record) -> bool {
@@ -297,7 +298,7 @@ impl Hooks {
     }
 
     /// Brings records of one collection up to the moment; see [`RecordHook::present`].
-    pub(super) fn present(&self, engine: &Engine, records: &mut [Record]) {
+    pub(super) fn present(&self, engine: &Engine, request: &RequestInfo, records: &mut [Record]) {
         let Some(first) = records.first() else {
             return;
         };
@@ -305,7 +306,7 @@ impl Hooks {
         for handler in &self.handlers {
             if handler.presents(&collection) {
                 for record in &mut *records {
-                    handler.present(engine, record);
+                    handler.present(engine, request, record);
                 }
             }
         }

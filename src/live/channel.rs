@@ -23,6 +23,9 @@ pub(super) fn configure(config: &mut ServiceConfig) {
     );
 }
 
+/// The key of notifications among a channel's events, by which rooms know them.
+pub(super) const NOTIFICATION_KEY: &str = "notification";
+
 /// An event of a channel: `{"type","request_id"?,"status_code"?,"id"?,"data","timestamp"}`.
 #[derive(Clone, Copy, Debug, Default)]
 pub(super) struct Envelope<'a> {
@@ -78,6 +81,10 @@ pub(super) fn topic_of(user: &str) -> Result<Topic, Error> {
 
 impl Live {
     pub(super) fn push_envelope(&self, user: &str, envelope: &Envelope<'_>) -> Option<EventId> {
+        self.push_message(user, Message::new(envelope.to_json()))
+    }
+
+    pub(super) fn push_message(&self, user: &str, message: Message) -> Option<EventId> {
         let topic = match topic_of(user) {
             Ok(topic) => topic,
             Err(error) => {
@@ -85,7 +92,7 @@ impl Live {
                 return None;
             }
         };
-        let message = Message::new(envelope.to_json()).logged(self.parts().log);
+        let message = message.logged(self.parts().log);
         let id = self.engine().bus().publish(&topic, message);
         if id.is_none() {
             tracing::warn!(user, "an event of a user's channel is lost");

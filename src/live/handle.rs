@@ -11,6 +11,7 @@ use super::notifications::StoredNotifications;
 use super::presence::Presence;
 use super::publication::{self, Publication};
 use super::replies::{GoneReaders, LateReplies};
+use super::room::Rooms;
 use super::rules::{TopicRows, TopicRules};
 use super::streams::{StreamLimits, Streams};
 use super::{Error, collections};
@@ -44,6 +45,7 @@ pub(super) struct Parts {
     pub(super) replies: Arc<LateReplies>,
     presence: Presence,
     sfu: Option<Sfu>,
+    pub(super) rooms: Rooms,
     /// Where rooms have requests answered.
     pub(super) dispatch: OnceLock<Arc<dyn Dispatch>>,
     /// Held while the collections are being made.
@@ -77,6 +79,7 @@ impl Live {
                 replies,
                 presence,
                 sfu: options.sfu,
+                rooms: Rooms::default(),
                 dispatch: OnceLock::new(),
                 making: AsyncMutex::default(),
                 stop,

@@ -13,6 +13,7 @@
 //! | `rules` | the rules of topics, cached |
 //! | `streams` | the open streams: their number, and when they must end |
 //! | `topics`, `channel`, `notifications`, `presence` | the routes, with what is behind them |
+//! | `room` | the user's room: requests and pushes over a data channel |
 //! | `replies` | answers that go to a user's channel (`?respond_to=sse`) |
 //!
 //! A topic's name begins with anything but `@`: such names are the server's own, as those of the channels.
@@ -28,6 +29,7 @@ mod openapi;
 pub mod presence;
 mod publication;
 mod replies;
+mod room;
 mod rules;
 mod streams;
 mod topics;
@@ -51,4 +53,5 @@ pub fn configure(config: &mut ServiceConfig) {
     channel::configure(config);
     notifications::configure(config);
     presence::configure(config);
+    room::configure(config);
 }

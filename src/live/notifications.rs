@@ -6,11 +6,12 @@ use actix_web::web::{Data, Payload, ServiceConfig};
 use actix_web::{HttpRequest, HttpResponse, web};
 use serde_json::{Map, Value as Json, json};
 
-use super::channel::Envelope;
+use super::channel::{Envelope, NOTIFICATION_KEY};
 use super::collections::{NOTIFICATIONS, is_ours};
 use super::publication;
 use super::{Error, Live, Publication};
 use crate::base::json as text;
+use crate::bus::Message;
 use crate::engine::hooks::{Committed, Op, RecordHook};
 use crate::engine::records::ListParams;
 use crate::engine::{self, Engine, RequestInfo};
@@ -126,7 +127,8 @@ impl Live {
             timestamp: self.engine().now().unix(),
             ..Envelope::default()
         };
-        self.push_envelope(pushed.user, &envelope);
+        let message = Message::new(envelope.to_json()).keyed(NOTIFICATION_KEY);
+        self.push_message(pushed.user, message);
         let mut payload = Vec::with_capacity(pushed.data.len() + 160);
         payload.extend_from_slice(b"{\"id\":");
         match pushed.id {

@@ -12,6 +12,11 @@ use utoipa::OpenApi;
     super::notifications::list_notifications,
     super::notifications::read_notifications,
     super::presence::presence_stats,
+    super::presence::update_presence,
+    super::room::routes::connect_room,
+    super::room::routes::answer_room,
+    super::room::routes::add_room_candidate,
+    super::room::routes::disconnect_room,
 ))]
 struct Description;
 

@@ -8,7 +8,7 @@
 //! Existing collections are never altered to fit. One that has a definition's name and not its fields is a clash.
 //!
 //! Beside definitions stand amendments, `{"amends": "comments", "with": "follows", "rule": "deleteRule", "from": .., "to": ..}`:
-//! a rule of another module's collection that changes when one of the two collections is made, unless somebody has
+//! a rule of another module's or earlier collection that changes when one of the two collections is made, unless somebody has
 //! changed it already.
 
 use std::sync::Arc;
@@ -62,12 +62,16 @@ struct Amendment {
 #[derive(Clone, Copy, serde::Deserialize)]
 #[serde(rename_all = "camelCase")]
 enum AmendedRule {
+    ListRule,
+    ViewRule,
     DeleteRule,
 }
 
 impl AmendedRule {
     fn of(self, collection: &mut Collection) -> &mut Option<String> {
         match self {
+            Self::ListRule => &mut collection.list_rule,
+            Self::ViewRule => &mut collection.view_rule,
             Self::DeleteRule => &mut collection.delete_rule,
         }
     }

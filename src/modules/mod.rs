@@ -10,17 +10,20 @@
 //! | `registry` | which modules there are, which are on, and starting them |
 //! | `collections` | making a module's collections, unless other ones have their names |
 //! | `dormant` | guarding the collections of modules that are off |
+//! | `expiry` | rows that end at a time |
 //! | `input` | bodies of module routes: typed, with both spellings of a key |
 //! | `page` | paged answers |
 //! | `writes` | what the writes of all share |
 
 mod collections;
 mod dormant;
+mod expiry;
 pub mod follows;
 mod input;
 pub mod market;
 mod page;
 mod registry;
+pub mod rooms;
 pub mod social;
 mod writes;
 
@@ -105,5 +108,12 @@ const ALL: &[Registration] = &[
         collections: include_str!("../../migrations/modules/follows.json"),
         description: follows::description,
         start: follows::start,
+    },
+    Registration {
+        name: "rooms",
+        needs: &[],
+        collections: include_str!("../../migrations/modules/rooms.json"),
+        description: rooms::description,
+        start: rooms::start,
     },
 ];

@@ -282,6 +282,7 @@ pub struct PeerStats {
     /// The highest layer that it is sent.
     pub layer: Option<Layer>,
     pub is_connected: bool,
+    pub is_speaking: bool,
 }
 
 /// An answer to come.

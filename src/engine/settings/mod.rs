@@ -5,6 +5,7 @@
 
 mod addresses;
 mod apple;
+mod kept;
 pub mod own;
 mod probes;
 mod validate;
@@ -21,7 +22,7 @@ use crate::base::code::BODY_UNREADABLE;
 use crate::store::{Conn, Tx, params};
 
 pub use apple::AppleClientSecret;
-pub use own::{OwnSettings, Payments};
+pub use own::{OwnSettings, Payments, RoomLimits};
 pub use probes::{MailProbe, StorageProbe};
 
 /// The id of the row in `_params`.

@@ -9,11 +9,11 @@ mod book;
 use std::collections::{HashMap, VecDeque};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use actix_web::web::{self, Data, ServiceConfig};
+use actix_web::web::{self, Data, Payload, ServiceConfig};
 use actix_web::{HttpRequest, HttpResponse};
 use arc_swap::ArcSwapOption;
 use futures_util::future::BoxFuture;
-use serde_json::json;
+use serde_json::{Value as Json, json};
 use tokio::sync::Notify;
 use tokio::time::{Instant, sleep_until};
 use tokio_util::sync::CancellationToken;
@@ -27,14 +27,15 @@ use crate::engine::hooks::{Committed, Op, RecordHook};
 use crate::engine::records::ListParams;
 use crate::engine::{self, Engine};
 use crate::http::rate::RateLimits;
-use crate::http::{ApiError, Caller, ModuleRoute, json as response};
-use crate::model::{Collection, Record, Value};
+use crate::http::{ApiError, BodyLimit, Caller, ModuleRoute, body, json as response};
+use crate::model::{Collection, FieldError, FieldErrors, Record, Value};
 use crate::store::records;
 use crate::store::search::Condition;
 
 pub use self::book::{Connection, GRACE, IDLE, State};
 
 const TOPIC: &str = "presence_changes";
+const BODY_BYTES_MAX: u64 = 4 << 10;
 /// Changes that are written in one transaction.
 const BATCH: usize = 200;
 
@@ -43,6 +44,12 @@ pub(super) fn configure(config: &mut ServiceConfig) {
         web::resource("/location/presence/stats")
             .app_data(ModuleRoute)
             .route(web::get().to(presence_stats)),
+    );
+    config.service(
+        web::resource("/presence/update")
+            .app_data(ModuleRoute)
+            .app_data(BodyLimit(BODY_BYTES_MAX))
+            .route(web::post().to(update_presence)),
     );
 }
 
@@ -408,4 +415,39 @@ pub(super) async fn presence_stats(
         "busy": busy,
         "offline": all.saturating_sub(online + away + busy),
     })))
+}
+
+/// Sets the caller's state: `busy`, `away` and `offline` hold, while the caller is here, until another is set; `online` takes
+/// them back.
+#[utoipa::path(post, path = "/api/presence/update", tag = "presence",
+    request_body(content = serde_json::Value, description = "`{\"presence\":\"busy\"}`: online, away, busy or offline"),
+    responses((status = 200, description = "success, presence"), (status = 400, description = "No such state, or the caller has none"),
+        (status = 401, description = "Signing in is needed")))]
+pub(super) async fn update_presence(
+    live: Data<Live>,
+    limits: Data<RateLimits>,
+    caller: Caller,
+    request: HttpRequest,
+    payload: Payload,
+) -> Result<HttpResponse, ApiError> {
+    limits.check_path(live.engine(), &caller, &request)?;
+    let user = caller.require_auth()?;
+    let limit = BodyLimit::of(&request);
+    let body = body::read(&request, &mut payload.into_inner(), limit).await?;
+    let name = body.fields.get("presence").and_then(Json::as_str);
+    let Some(state) = name.and_then(State::from_name) else {
+        let text = "Must be one of online, away, busy and offline.";
+        let error = FieldError::new("validation_invalid_value", text);
+        return Err(ApiError::validation(
+            crate::base::code::BODY_INVALID,
+            &FieldErrors::one("presence", error),
+        ));
+    };
+    if user.collection().name != USERS {
+        return Err(ApiError::bad_request("Only users have a presence."));
+    }
+    live.presence().set(user.id(), state);
+    Ok(response::ok_value(
+        &json!({"success": true, "presence": state.as_str()}),
+    ))
 }

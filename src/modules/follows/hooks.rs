@@ -3,7 +3,6 @@
 use futures_util::future::BoxFuture;
 use serde_json::{Value as Json, json};
 
-use super::expiry::Expiry;
 use super::settings::{self, FollowType, Terms};
 use super::state::{
     CHARGE, EXPIRES_AT, FOLLOWER, FOLLOWING, PAID_AMOUNT, PAID_AT, PERIOD_DAYS, ROLE, Role, STATUS,
@@ -12,9 +11,10 @@ use super::state::{
 use super::till::{Bill, Till};
 use super::{Error, FOLLOWS, SETTINGS, USERS, find_pair};
 use crate::base::DateTime;
-use crate::engine::{self, Engine, Next, Op, RecordEvent, RecordHook, Stage};
+use crate::engine::{self, Engine, Next, Op, RecordEvent, RecordHook, RequestInfo, Stage};
 use crate::live::{Live, Notification};
 use crate::model::{Collection, Record, Value};
+use crate::modules::expiry::Expiry;
 use crate::modules::{AHEAD_OF_SCRIPTS, keep, owner_of};
 use crate::store::search::Condition;
 use crate::store::{Tx, records};
@@ -244,7 +244,7 @@ impl RecordHook for Follows {
         collection.name == FOLLOWS
     }
 
-    fn present(&self, engine: &Engine, row: &mut Record) {
+    fn present(&self, engine: &Engine, _: &RequestInfo, row: &mut Record) {
         if is_due(row, engine.now()) {
             set_status(row, Status::Expired);
             self.expiry.nudge();

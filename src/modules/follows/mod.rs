@@ -6,7 +6,6 @@
 //! | `settings` | on which terms people can be followed |
 //! | `hooks` | what happens inside writes of follows: asking, paying, notifications |
 //! | `service` | leaving, deciding, lists |
-//! | `expiry` | the end of paid periods |
 //! | `audience` | what followers hear: new posts, presence |
 //! | `till` | charges |
 //! | `routes` | the handlers |
@@ -16,7 +15,6 @@
 
 mod audience;
 mod error;
-mod expiry;
 mod hooks;
 mod routes;
 mod service;
@@ -34,6 +32,7 @@ pub use self::error::Error;
 pub use self::service::{Actor, Decision, Following, Side};
 pub use self::settings::{FollowType, Terms};
 pub use self::state::{Role, Status};
+use super::expiry::{Ending, Expiry};
 use super::{Ground, Module};
 use crate::model::{Collection, Record};
 use crate::store::{Conn, Tx, records};
@@ -74,7 +73,7 @@ pub(super) fn start(ground: &Ground) -> Arc<dyn Module> {
     engine.register_hook(Arc::new(hooks::Follows {
         live: ground.live.clone(),
         till: till.clone(),
-        expiry: expiry::Expiry::start(engine, ground.live.stop()),
+        expiry: Expiry::start(engine, ground.live.stop(), ending()),
     }));
     if ground.has("social") {
         let posts = audience::NewPosts::start(engine.clone(), ground.live.clone());
@@ -83,6 +82,21 @@ pub(super) fn start(ground: &Ground) -> Arc<dyn Module> {
     let presence = ground.live.presence();
     presence.set_visibility(Box::new(audience::Followers));
     Arc::new(Following::new(engine.clone(), till))
+}
+
+/// The end of paid periods.
+fn ending() -> Ending {
+    Ending {
+        job: "followsExpiry",
+        collection: FOLLOWS,
+        statuses: &["active"],
+        note: Arc::new(|engine, tx, mut row| {
+            Box::pin(async move {
+                state::set_status(&mut row, Status::Expired);
+                engine.save(tx, row).await.map(drop)
+            })
+        }),
+    }
 }
 
 impl Module for Following {

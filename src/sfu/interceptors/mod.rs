@@ -16,3 +16,6 @@ pub(crate) mod resend;
 pub(crate) mod rtx;
 
 mod queue;
+
+#[cfg(test)]
+mod tests;

@@ -26,7 +26,7 @@ use rtc::shared::error::Error;
 use super::bandwidth::{Downlink, SendSide};
 use super::feedback::FeedbackReader;
 use super::resend::Resender;
-use super::rtx::RtxReceiver;
+use super::rtx::{MediaOnly, RtxReceiver};
 
 /// The payload type of Opus.
 pub(crate) const OPUS: u8 = 111;
@@ -117,11 +117,13 @@ pub(crate) fn registry(downlink: &Arc<Downlink>) -> Registry {
         .with(Slot::from(RTX_RECEIVER), RtxReceiver::default())
         .with(
             Slot::NackGenerator,
-            NackGeneratorBuilder::new()
-                .with_size(NACK_WINDOW)
-                .with_interval(NACK_INTERVAL)
-                .with_max_nacks_per_packet(NACKS_PER_PACKET_MAX)
-                .build(),
+            MediaOnly::new(
+                NackGeneratorBuilder::new()
+                    .with_size(NACK_WINDOW)
+                    .with_interval(NACK_INTERVAL)
+                    .with_max_nacks_per_packet(NACKS_PER_PACKET_MAX)
+                    .build(),
+            ),
         )
         .with(
             Slot::TwccReceiver,
@@ -131,9 +133,11 @@ pub(crate) fn registry(downlink: &Arc<Downlink>) -> Registry {
         )
         .with(
             Slot::ReceiverReport,
-            ReceiverReportBuilder::new()
-                .with_interval(REPORT_INTERVAL)
-                .build(),
+            MediaOnly::new(
+                ReceiverReportBuilder::new()
+                    .with_interval(REPORT_INTERVAL)
+                    .build(),
+            ),
         )
         .with(
             Slot::SenderReport,

@@ -4,7 +4,7 @@
 //! Here it happens before. Packets that are there already are dropped. A packet without an original (padding, sent to probe the
 //! path) passes as it is: the feedback for the publisher's bandwidth must count it.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::time::Instant;
 
 use rtc::interceptor::{Interceptor, Packet, StreamInfo, TaggedPacket};
@@ -202,3 +202,87 @@ impl Interceptor for RtxReceiver {
             .retain(|rtx, primary| *rtx != info.ssrc && *primary != info.ssrc);
     }
 }
+
+/// Keeps streams of retransmissions from an interceptor that watches for gaps: what is left of them is padding, and the numbers
+/// between are packets that were restored.
+pub(crate) struct MediaOnly<I> {
+    inner: I,
+    repairs: HashSet<u32>,
+}
+
+impl<I> MediaOnly<I> {
+    pub(crate) fn new(inner: I) -> Self {
+        Self {
+            inner,
+            repairs: HashSet::new(),
+        }
+    }
+}
+
+impl<I: Interceptor> Protocol<TaggedPacket, TaggedPacket, ()> for MediaOnly<I> {
+    type Rout = TaggedPacket;
+    type Wout = TaggedPacket;
+    type Eout = ();
+    type Error = Error;
+    type Time = Instant;
+
+    fn handle_read(&mut self, msg: TaggedPacket) -> Result<(), Error> {
+        self.inner.handle_read(msg)
+    }
+
+    fn poll_read(&mut self) -> Option<TaggedPacket> {
+        self.inner.poll_read()
+    }
+
+    fn handle_write(&mut self, msg: TaggedPacket) -> Result<(), Error> {
+        self.inner.handle_write(msg)
+    }
+
+    fn poll_write(&mut self) -> Option<TaggedPacket> {
+        self.inner.poll_write()
+    }
+
+    fn handle_timeout(&mut self, now: Instant) -> Result<(), Error> {
+        self.inner.handle_timeout(now)
+    }
+
+    fn poll_timeout(&mut self) -> Option<Instant> {
+        self.inner.poll_timeout()
+    }
+
+    fn close(&mut self) -> Result<(), Error> {
+        self.inner.close()
+    }
+}
+
+impl<I: Interceptor> Interceptor for MediaOnly<I> {
+    fn bind_local_stream(&mut self, info: &StreamInfo) {
+        self.inner.bind_local_stream(info);
+    }
+
+    fn unbind_local_stream(&mut self, info: &StreamInfo) {
+        self.inner.unbind_local_stream(info);
+    }
+
+    fn bind_remote_stream(&mut self, info: &StreamInfo) {
+        // A stream is bound before that of its retransmissions.
+        if let Some(rtx) = info.ssrc_rtx
+            && self.repairs.len() < STREAMS_MAX
+        {
+            self.repairs.insert(rtx);
+        }
+        if !self.repairs.contains(&info.ssrc) {
+            self.inner.bind_remote_stream(info);
+        }
+    }
+
+    fn unbind_remote_stream(&mut self, info: &StreamInfo) {
+        if let Some(rtx) = info.ssrc_rtx {
+            self.repairs.remove(&rtx);
+        }
+        self.inner.unbind_remote_stream(info);
+    }
+}
+
+#[cfg(test)]
+mod tests;

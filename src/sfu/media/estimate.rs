@@ -3,7 +3,7 @@
 //! Transport-wide feedback tells for each packet when it arrived. A growing queue or loss lowers the estimate to what arrives;
 //! while all is well it rises. A forwarder sends only what publishers send, so little traffic is no sign of a narrow path: the
 //! estimate then neither falls nor rises far above what was seen to arrive. What may lie above is found by trying a higher layer
-//! (`layers`).
+//! ([`Allocator`](super::layers::Allocator)).
 //!
 //! Where that feedback is missing the receiver's own estimate (REMB) counts, and else the loss of its reports.
 
@@ -13,7 +13,8 @@ use std::time::{Duration, Instant};
 use super::delay::{DelayTrend, Usage};
 use super::meter::Rate;
 
-const INITIAL_BPS: f64 = 1_000_000.0;
+/// What is assumed before any feedback, in bits per second.
+pub(crate) const INITIAL_BPS: u64 = 1_000_000;
 const MIN_BPS: f64 = 40_000.0;
 const MAX_BPS: f64 = 100_000_000.0;
 /// Packets whose fate is not known yet.
@@ -124,7 +125,7 @@ impl Estimator {
             acked: Rate::new(WINDOW),
             latest_sent_us: 0,
             loss: LossSpan::default(),
-            bps: INITIAL_BPS,
+            bps: INITIAL_BPS as f64,
             ceiling_bps: None,
             setbacks: 0,
             increased: None,
@@ -391,3 +392,6 @@ impl LossSpan {
         };
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -287,6 +287,13 @@ impl Peer {
         }
     }
 
+    /// The uplink of a section.
+    pub(crate) fn uplink_of(&self, mid: &str) -> Option<usize> {
+        self.uplinks
+            .iter()
+            .position(|uplink| uplink.mid.as_deref() == Some(mid))
+    }
+
     /// Sends a packet on a slot; it leaves with [`Peer::drain`].
     pub(crate) fn write(
         &mut self,

@@ -21,6 +21,7 @@ use super::connection::internal;
 use super::sdp::{self, Dress, Section, Undress};
 use super::{Peer, contained};
 use crate::Error;
+use crate::media::rewrite::Rewriter;
 use crate::session::{Kind, Media, Source};
 
 /// How long an offer stands against the client's own; later, the client may offer, and ours is made again afterwards.
@@ -64,6 +65,8 @@ pub(crate) struct Slot {
     mid: Option<String>,
     /// Stream and track id of what it carries; none while it is free.
     pub(crate) carries: Option<(String, Arc<str>)>,
+    /// The numbers of what it carried last: its stream goes on with them.
+    pub(crate) left: Option<Rewriter>,
     /// Whether the client knows what it carries.
     pub(crate) is_answered: bool,
 }
@@ -196,6 +199,7 @@ impl Peer {
             transceiver,
             mid: None,
             carries,
+            left: None,
             is_answered: false,
         });
         Ok(index)
@@ -211,12 +215,13 @@ impl Peer {
     }
 
     /// A slot's track is gone.
-    pub(crate) fn free_slot(&mut self, index: usize) {
+    pub(crate) fn free_slot(&mut self, index: usize, numbers: Rewriter) {
         let Some(slot) = self.slots.get_mut(index) else {
             return;
         };
         if slot.carries.take().is_some() {
             slot.is_answered = false;
+            slot.left = Some(numbers);
             set_direction(
                 &mut self.connection,
                 slot.transceiver,

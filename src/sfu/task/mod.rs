@@ -3,10 +3,11 @@
 //! One turn of the loop takes what is there (datagrams, requests, timers), works it off, and then sends in one go whatever the
 //! peers' connections have to send. Nothing in a turn waits.
 
-mod media;
+mod forward;
 mod messages;
 mod requests;
 mod stats;
+mod tracks;
 
 use std::collections::{HashMap, VecDeque};
 use std::sync::Arc;
@@ -15,7 +16,7 @@ use std::time::{Duration, Instant};
 
 use tokio::sync::{mpsc, oneshot};
 
-use self::media::Tracks;
+use self::tracks::Tracks;
 use crate::net::{Counters, Datagram, Inbox, Outgoing, Port};
 use crate::peer::{Output, Peer, PeerKey, Setup};
 use crate::session::{Event, Leave, PeerId, Request};
@@ -80,7 +81,7 @@ impl Task {
             peers: HashMap::new(),
             keys: HashMap::new(),
             next_key: 0,
-            tracks: Tracks::default(),
+            tracks: Tracks::new(),
             outputs: Vec::new(),
             leaving: Vec::new(),
             is_closed: false,
@@ -180,7 +181,7 @@ impl Task {
     fn work_off(&mut self, key: PeerKey, outputs: &mut Vec<Output>, at: Instant) {
         for output in outputs.drain(..) {
             match output {
-                Output::Rtp { mid, packet } => self.forward(key, &mid, packet, at),
+                Output::Rtp { mid, packet } => self.forward(key, &mid, &packet, at),
                 Output::Rtcp { track, packets } => self.note_feedback(key, &track, &packets, at),
                 Output::Stream {
                     mid,

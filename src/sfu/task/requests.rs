@@ -95,7 +95,10 @@ impl Task {
                 .register(&credentials.ufrag, &credentials.pwd, key, &self.inbox);
         let mut peer = Peer::new(key, join, &self.setup, &credentials, registration, now)?;
         self.offer_present_tracks(&mut peer);
-        let (sdp, _) = peer.make_offer(now)?;
+        let (sdp, _) = peer
+            .make_offer(now)
+            .inspect_err(|_| self.forget_subscriber(key))?;
+        self.add_flows(key, now);
         self.next_key += 1;
         self.counters.work.peers.fetch_add(1, Relaxed);
         self.keys.insert(join.peer.clone(), key);

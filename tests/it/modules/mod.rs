@@ -2,6 +2,7 @@
 
 mod follows;
 mod market;
+mod rooms;
 mod social;
 mod switches;
 

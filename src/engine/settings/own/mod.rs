@@ -32,6 +32,7 @@ const ROW: &str = "rotunda";
 pub struct OwnSettings {
     pub payments: Payments,
     pub rtc: Rtc,
+    pub rooms: RoomLimits,
 }
 
 /// How charges are paid.
@@ -58,6 +59,17 @@ pub struct Rtc {
     pub turn_minutes: i64,
 }
 
+/// Bounds of rooms.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct RoomLimits {
+    /// Rooms can be created without signing in.
+    pub allow_anonymous_create: bool,
+    /// Rooms that a user may own.
+    pub per_user: i64,
+    /// The most places that the owner of a room may give it.
+    pub max_participants: i64,
+}
+
 impl OwnSettings {
     fn of(layers: &Layers) -> Self {
         Self {
@@ -71,6 +83,11 @@ impl OwnSettings {
                 ice_servers: texts(layers, "rtc.iceServers"),
                 turn_secret: secret(layers, "rtc.turnSecret"),
                 turn_minutes: whole(layers, "rtc.turnMinutes"),
+            },
+            rooms: RoomLimits {
+                allow_anonymous_create: flag(layers, "rooms.allowAnonymousCreate"),
+                per_user: whole(layers, "rooms.perUser"),
+                max_participants: whole(layers, "rooms.maxParticipants"),
             },
         }
     }

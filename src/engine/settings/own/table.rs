@@ -110,6 +110,32 @@ pub static SETTINGS: &[Setting] = &[
         help: "Minutes for which a client's TURN credentials are valid.",
         dev_only: false,
     },
+    Setting {
+        name: "rooms.allowAnonymousCreate",
+        kind: Kind::Flag { default: false },
+        help: "Rooms can be created without signing in; nobody owns them.",
+        dev_only: false,
+    },
+    Setting {
+        name: "rooms.perUser",
+        kind: Kind::Whole {
+            min: 1,
+            max: 1_000_000,
+            default: 100,
+        },
+        help: "Rooms that a user may own.",
+        dev_only: false,
+    },
+    Setting {
+        name: "rooms.maxParticipants",
+        kind: Kind::Whole {
+            min: 2,
+            max: 100_000,
+            default: 1_000,
+        },
+        help: "The most places that the owner of a room may give it.",
+        dev_only: false,
+    },
 ];
 
 impl Setting {
