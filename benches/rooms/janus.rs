@@ -1,6 +1,7 @@
 //! Janus as the SFU to compare with: its videoroom for media and its textroom for chat, over its HTTP transport, with a
 //! configuration of its own under a temporary folder.
 
+use std::collections::HashMap;
 use std::fs::{self, File};
 use std::net::{IpAddr, Ipv4Addr, SocketAddr, TcpListener};
 use std::path::Path;
@@ -10,7 +11,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, bail};
-use rotunda_peer::{Payload, Peer};
+use rotunda_peer::{Payload, Peer, Plan};
 use serde_json::{Value, json};
 use tokio::sync::Mutex;
 
@@ -48,8 +49,8 @@ pub(crate) struct Janus {
     /// The session and handles that rooms are made with.
     desk: Option<(Desk, Desk)>,
     rooms: AtomicU64,
-    /// Publishers of the present room: their feed ids.
-    feeds: Mutex<Vec<u64>>,
+    /// Publishers by room: their feed ids.
+    feeds: Mutex<HashMap<String, Vec<u64>>>,
 }
 
 /// A handle of a plugin in a session of its own.
@@ -129,7 +130,6 @@ impl Janus {
 
     pub(crate) async fn room(&mut self, medium: Medium) -> Result<Room> {
         let number = self.rooms.fetch_add(1, Ordering::Relaxed);
-        self.feeds.lock().await.clear();
         let (video, text) = self.desk.as_mut().context("not started")?;
         let (desk, body) = match medium {
             Medium::Video => (
@@ -161,7 +161,7 @@ impl Janus {
             Medium::Chat => (false, self.talk(room, guest).await?),
             Medium::Video if guest.publishes => (true, self.publish(room, guest).await?),
             Medium::Video => {
-                let feeds = self.feeds.lock().await.clone();
+                let feeds = self.feeds_of(room).await;
                 (false, self.subscribe(room, guest, &feeds).await?)
             }
         };
@@ -180,7 +180,7 @@ impl Janus {
         guest: &Guest,
     ) -> Result<()> {
         let own = guest.number as u64 + 1;
-        let mut feeds = self.feeds.lock().await.clone();
+        let mut feeds = self.feeds_of(room).await;
         feeds.retain(|&feed| feed != own);
         if !feeds.is_empty() {
             let (peer, leave) = self.subscribe(room, guest, &feeds).await?;
@@ -188,6 +188,11 @@ impl Janus {
             client.leave.push(leave);
         }
         Ok(())
+    }
+
+    async fn feeds_of(&self, room: &Room) -> Vec<u64> {
+        let feeds = self.feeds.lock().await;
+        feeds.get(&room.id).cloned().unwrap_or_default()
     }
 
     async fn publish(&self, room: &Room, guest: &Guest) -> Result<(Arc<Peer>, Leave)> {
@@ -204,7 +209,8 @@ impl Janus {
             .with_context(|| format!("no answer: {event}"))?;
         peer.accept(answer).await?;
         peer.connected().await?;
-        self.feeds.lock().await.push(feed);
+        let mut feeds = self.feeds.lock().await;
+        feeds.entry(room.id.clone()).or_default().push(feed);
         Ok((Arc::new(peer), desk.leave()))
     }
 
@@ -237,11 +243,13 @@ impl Janus {
         let offer = event["jsep"]["sdp"]
             .as_str()
             .with_context(|| format!("no offer: {event}"))?;
-        let (peer, answer) = Peer::answer(offer, guest.plan(self.ip)).await?;
+        let plan = Plan {
+            channels: vec![Self::CHANNEL.to_owned()],
+            ..guest.plan(self.ip)
+        };
+        let (peer, answer) = Peer::answer(offer, plan).await?;
         desk.ask(&json!({"request": "ack"}), Some(("answer", &answer)))
             .await?;
-        peer.connected().await?;
-        peer.open_channel(Self::CHANNEL).await?;
         peer.opened(Self::CHANNEL).await?;
         let name = format!("guest-{}", guest.number);
         let join =
@@ -289,6 +297,8 @@ impl Desk {
             message["jsep"] = json!({"type": kind, "sdp": sdp});
         }
         let path = format!("/janus/{}/{}", self.session, self.handle);
+        // Janus closes idle connections.
+        self.conn.reset();
         self.conn.json("POST", &path, "", Some(&message)).await
     }
 

@@ -72,6 +72,8 @@ impl Ours {
             "room_type": room_type, "name": "bench", "is_public": true, "max_participants": 500, "join_type": "free",
         });
         let token = self.tokens.get(OWNER).cloned().unwrap_or_default();
+        // The server closes idle connections.
+        self.conn.reset();
         let answer = self
             .conn
             .json("POST", "/api/rooms", &token, Some(&body))
@@ -132,6 +134,7 @@ impl Ours {
     pub(crate) async fn end(&mut self, room: &Room) -> Result<()> {
         let token = self.tokens.get(OWNER).cloned().unwrap_or_default();
         let path = format!("/api/rooms/{}", room.id);
+        self.conn.reset();
         self.conn.json("DELETE", &path, &token, None).await?;
         Ok(())
     }

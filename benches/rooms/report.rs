@@ -13,9 +13,10 @@ enum Better {
     Neither,
 }
 
-const COLUMNS: [Column; 11] = [
+const COLUMNS: [Column; 12] = [
     ("per s", |f| f.per_second, Better::More),
     ("lost %", |f| f.lost_percent, Better::Neither),
+    ("delivered %", |f| f.delivered_percent, Better::Neither),
     ("cores", |f| f.cores, Better::Neither),
     ("load's cores", |f| f.load_cores, Better::Neither),
     ("CPU ms/1,000", |f| f.cpu_ms_per_thousand, Better::Less),
@@ -45,8 +46,12 @@ impl Report {
 
     pub(crate) fn add(&mut self, workload: &'static str, server: &'static str, figures: Figures) {
         eprintln!(
-            "{workload} {server}: {:.0} per s, {:.2} % lost, {:.2} cores, p99 {:.2} ms",
-            figures.per_second, figures.lost_percent, figures.cores, figures.p99_ms
+            "{workload} {server}: {:.0} per s, {:.2} % lost, {:.1} % delivered, {:.2} cores, p99 {:.2} ms",
+            figures.per_second,
+            figures.lost_percent,
+            figures.delivered_percent,
+            figures.cores,
+            figures.p99_ms
         );
         self.measured.push((workload, server, figures));
     }

@@ -80,8 +80,10 @@ impl Workload {
 pub(crate) struct Figures {
     /// RTP packets or chat messages that arrived, per second.
     pub(crate) per_second: f64,
-    /// Of what should have arrived, in per cent.
+    /// Sequence numbers that were left out, in per cent.
     pub(crate) lost_percent: f64,
+    /// What arrived in comparison with what was sent to that many receivers, in per cent.
+    pub(crate) delivered_percent: f64,
     /// Of the server, in cores.
     pub(crate) cores: f64,
     /// Of the load itself.
@@ -260,6 +262,7 @@ async fn flows(client: &Client, tracks: usize) -> Result<u32> {
 struct Count {
     expected: u64,
     arrived: u64,
+    missing: u64,
 }
 
 async fn count(workload: &Workload, present: &[(Room, Guest, Client)]) -> Count {
@@ -269,6 +272,7 @@ async fn count(workload: &Workload, present: &[(Room, Guest, Client)]) -> Count 
         match workload.medium {
             Medium::Video => {
                 count.arrived += stats.packets();
+                count.missing += stats.missing();
                 let legs = workload.guests() - 1;
                 if guest.publishes {
                     count.expected += client.sent_packets().await * legs as u64;
@@ -304,6 +308,7 @@ async fn measure(
     let cpu = sfu.cpu().saturating_sub(cpu).as_secs_f64();
     let own_cpu = process::cpu(own).saturating_sub(own_cpu).as_secs_f64();
     let arrived = (after.arrived - before.arrived) as f64;
+    let missing = after.missing.saturating_sub(before.missing) as f64;
     let expected = match workload.medium {
         Medium::Video => (after.expected - before.expected) as f64,
         Medium::Chat => (sent * present.len() as u64) as f64,
@@ -312,7 +317,8 @@ async fn measure(
     times.sort_unstable();
     Ok(Figures {
         per_second: arrived / took,
-        lost_percent: (1.0 - arrived / expected.max(1.0)) * 100.0,
+        lost_percent: missing / (arrived + missing).max(1.0) * 100.0,
+        delivered_percent: arrived / expected.max(1.0) * 100.0,
         cores: cpu / took,
         load_cores: own_cpu / took,
         cpu_ms_per_thousand: cpu * 1e6 / arrived.max(1.0),
