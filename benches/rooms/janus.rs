@@ -168,6 +168,7 @@ impl Janus {
         Ok(Client {
             up: up.then(|| peer.clone()),
             down: (!up).then_some(peer),
+            coming: None,
             began,
             leave: vec![leave],
         })

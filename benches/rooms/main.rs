@@ -4,13 +4,14 @@
 #![allow(clippy::print_stdout, reason = "the report is this program's output")]
 
 use std::net::IpAddr;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::time::Duration;
 
 use anyhow::{Result, bail};
 use clap::Parser;
 
+use crate::ion::Ion;
 use crate::janus::Janus;
 use crate::ours::Ours;
 use crate::report::Report;
@@ -20,6 +21,7 @@ use crate::workload::{WORKLOADS, Workload};
 #[path = "../load/client.rs"]
 #[allow(dead_code, reason = "shared with the load driver")]
 mod client;
+mod ion;
 mod janus;
 mod ours;
 mod process;
@@ -28,6 +30,7 @@ mod sfu;
 #[path = "../load/target.rs"]
 #[allow(dead_code, reason = "shared with the load driver")]
 mod target;
+mod websocket;
 mod workload;
 
 #[derive(Parser)]
@@ -45,9 +48,12 @@ struct Options {
     /// Janus' event loops; 0 is a thread for each connection
     #[arg(long, default_value_t = 0)]
     janus_loops: usize,
-    /// Janus' address for media: it does not use loopback interfaces
+    /// An ion-sfu (its JSON-RPC server) to compare with
+    #[arg(long)]
+    ion: Option<PathBuf>,
+    /// The others' address for media: they do not use loopback interfaces
     #[arg(long, default_value = "127.0.0.1")]
-    janus_ip: IpAddr,
+    ip: IpAddr,
     /// Only these workloads
     #[arg(long, value_delimiter = ',')]
     only: Vec<String>,
@@ -92,23 +98,14 @@ async fn run(options: &Options) -> Result<()> {
     if chosen.is_empty() {
         bail!("no such workload");
     }
-    let mut sfus = Vec::new();
-    if options.server.as_os_str() != "none" {
-        sfus.push(Sfu::Ours(Ours::start(&options.server, root.path()).await?));
-    }
-    if let Some(binary) = &options.janus {
-        let setup = janus::Setup {
-            binary,
-            modules: &options.janus_modules,
-            loops: options.janus_loops,
-            ip: options.janus_ip,
-        };
-        sfus.push(Sfu::Janus(Janus::start(&setup, root.path()).await?));
-    }
     let length = Duration::from_secs_f64(options.seconds);
     let mut report = Report::new(options.seconds, options.rounds);
     let mut failures = Vec::new();
     for workload in chosen {
+        // Fresh ones, so that what a guest takes does not come out of what others left.
+        let folder = root.path().join(workload.name);
+        let mut sfus = start(options, &folder).await?;
+        sfus.retain(|sfu| sfu.has(workload.medium));
         for _ in 0..options.rounds {
             for sfu in &mut sfus {
                 match workload::run(workload, sfu, length, options.decoding).await {
@@ -127,4 +124,24 @@ async fn run(options: &Options) -> Result<()> {
         bail!("{}", failures.join("\n"));
     }
     Ok(())
+}
+
+async fn start(options: &Options, root: &Path) -> Result<Vec<Sfu>> {
+    let mut sfus = Vec::new();
+    if options.server.as_os_str() != "none" {
+        sfus.push(Sfu::Ours(Ours::start(&options.server, root).await?));
+    }
+    if let Some(binary) = &options.janus {
+        let setup = janus::Setup {
+            binary,
+            modules: &options.janus_modules,
+            loops: options.janus_loops,
+            ip: options.ip,
+        };
+        sfus.push(Sfu::Janus(Janus::start(&setup, root).await?));
+    }
+    if let Some(binary) = &options.ion {
+        sfus.push(Sfu::Ion(Ion::start(binary, options.ip, root).await?));
+    }
+    Ok(sfus)
 }

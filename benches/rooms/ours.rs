@@ -116,6 +116,7 @@ impl Ours {
         Ok(Client {
             up: guest.publishes.then(|| Arc::clone(&peer)),
             down: Some(peer),
+            coming: None,
             began,
             leave: vec![Leave {
                 method: "DELETE",
@@ -177,8 +178,12 @@ fn offer_of(payload: &Payload) -> Option<(String, Value)> {
 
 async fn answer_offers(peer: Arc<Peer>, mut coming: mpsc::UnboundedReceiver<(String, Value)>) {
     while let Some((offer, seq)) = coming.recv().await {
-        let Ok(sdp) = peer.reoffer(&offer).await else {
-            return;
+        let sdp = match peer.reoffer(&offer).await {
+            Ok(sdp) => sdp,
+            Err(error) => {
+                eprintln!("an offer is refused: {error:#}");
+                return;
+            }
         };
         let answer = json!({"type": "answer", "data": {"sdp": sdp, "seq": seq}});
         if peer

@@ -94,6 +94,7 @@ impl Report {
         let measured = self.measured.iter();
         let of = measured.filter(|(w, s, _)| *w == workload && *s == server);
         let mut values: Vec<f64> = of.map(|(.., figures)| read(figures)).collect();
+        values.retain(|value| value.is_finite());
         values.sort_by(f64::total_cmp);
         values.get(values.len() / 2).copied().unwrap_or(f64::NAN)
     }

@@ -7,8 +7,10 @@ use std::time::{Duration, Instant};
 use anyhow::Result;
 use rotunda_peer::{OnMessage, Peer, Plan, Publication, Stats};
 use serde_json::Value;
+use tokio::sync::oneshot;
 
 use crate::client::Conn;
+use crate::ion::Ion;
 use crate::janus::Janus;
 use crate::ours::Ours;
 use crate::process;
@@ -62,6 +64,8 @@ impl Guest {
 pub(crate) struct Client {
     pub(crate) up: Option<Arc<Peer>>,
     pub(crate) down: Option<Arc<Peer>>,
+    /// The peer to receive on, where the server offers it later.
+    pub(crate) coming: Option<oneshot::Receiver<Arc<Peer>>>,
     /// When joining began.
     pub(crate) began: Instant,
     /// What ends its part on the server.
@@ -109,6 +113,7 @@ impl Client {
 pub(crate) enum Sfu {
     Ours(Ours),
     Janus(Janus),
+    Ion(Ion),
 }
 
 impl Sfu {
@@ -116,7 +121,13 @@ impl Sfu {
         match self {
             Self::Ours(_) => "ours",
             Self::Janus(_) => "janus",
+            Self::Ion(_) => "ion-sfu",
         }
+    }
+
+    /// Whether it is measured with this. A channel of ion-sfu relays messages between publishers alone.
+    pub(crate) fn has(&self, medium: Medium) -> bool {
+        medium == Medium::Video || !matches!(self, Self::Ion(_))
     }
 
     pub(crate) fn cpu(&self) -> Duration {
@@ -131,6 +142,7 @@ impl Sfu {
         match self {
             Self::Ours(ours) => ours.pid(),
             Self::Janus(janus) => janus.pid(),
+            Self::Ion(ion) => ion.pid(),
         }
     }
 
@@ -139,6 +151,7 @@ impl Sfu {
         match self {
             Self::Ours(ours) => ours.room(medium).await,
             Self::Janus(janus) => janus.room(medium).await,
+            Self::Ion(ion) => Ok(ion.room(medium)),
         }
     }
 
@@ -147,6 +160,7 @@ impl Sfu {
         match self {
             Self::Ours(ours) => ours.join(room, guest).await,
             Self::Janus(janus) => janus.join(room, guest).await,
+            Self::Ion(ion) => ion.join(room, guest).await,
         }
     }
 
@@ -160,6 +174,8 @@ impl Sfu {
         match self {
             Self::Ours(_) => Ok(()),
             Self::Janus(janus) => janus.complete(room, client, guest).await,
+            Self::Ion(_) if client.coming.is_none() => Ok(()),
+            Self::Ion(ion) => ion.complete(client).await,
         }
     }
 
@@ -168,6 +184,7 @@ impl Sfu {
         match self {
             Self::Ours(ours) => ours.addr(),
             Self::Janus(janus) => janus.addr(),
+            Self::Ion(ion) => ion.addr(),
         }
     }
 
@@ -176,6 +193,7 @@ impl Sfu {
         match self {
             Self::Ours(_) => Ours::chat(text),
             Self::Janus(_) => Janus::chat(room, text),
+            Self::Ion(_) => text.to_owned(),
         }
     }
 
@@ -184,6 +202,7 @@ impl Sfu {
         match self {
             Self::Ours(_) => Ours::CHANNEL,
             Self::Janus(_) => Janus::CHANNEL,
+            Self::Ion(_) => "",
         }
     }
 
@@ -192,6 +211,7 @@ impl Sfu {
         match self {
             Self::Ours(ours) => ours.end(room).await,
             Self::Janus(janus) => janus.end(room).await,
+            Self::Ion(_) => Ok(()),
         }
     }
 }

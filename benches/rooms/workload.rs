@@ -25,7 +25,7 @@ const MARK: &str = "@@";
 
 pub(crate) struct Workload {
     pub(crate) name: &'static str,
-    medium: Medium,
+    pub(crate) medium: Medium,
     rooms: usize,
     publishers: usize,
     listeners: usize,
@@ -201,7 +201,9 @@ async fn enter(
     let expected = workload.publishers;
     let mut joins = Vec::new();
     for (guest, mut client) in joined {
-        sfu.complete(room, &mut client, &guest).await?;
+        if expected > 1 {
+            sfu.complete(room, &mut client, &guest).await?;
+        }
         present.push((room.clone(), guest, client));
     }
     let received = present.iter().filter(|(of, ..)| of.id == room.id);
