@@ -399,6 +399,11 @@ impl Peer {
         self.is_broken |= done.is_none();
     }
 
+    /// What the peer has not acknowledged of a label's messages, in bytes.
+    pub(crate) fn behind(&mut self, label: &str) -> usize {
+        contained(|| self.channels.behind(&mut self.connection, label)).unwrap_or_default()
+    }
+
     /// Sends a message on the channel of a label.
     pub(crate) fn send(&mut self, label: &str, payload: &Payload, now: Instant) -> Sent {
         self.is_dirty = true;
