@@ -1,7 +1,11 @@
 //! Rooms and their members.
 
 mod access;
+mod crowded;
 mod members;
+mod model;
+mod paid;
+mod scripts;
 
 use std::time::{Duration, Instant};
 
