@@ -2,6 +2,7 @@
 
 mod access;
 mod crowded;
+mod entering;
 mod members;
 mod model;
 mod paid;
