@@ -25,6 +25,7 @@ mod live;
 mod notices;
 mod roster;
 mod routes;
+mod script;
 mod service;
 mod state;
 mod till;
@@ -42,6 +43,7 @@ pub(crate) use self::state::{Permissions, Role};
 use super::expiry::{Ending, Expiry};
 use super::{Ground, Module};
 use crate::base::metric::Metric;
+use crate::engine::ScriptApi;
 
 /// The collections.
 pub const ROOMS: &str = "rooms";
@@ -96,6 +98,10 @@ impl Module for Rooms {
         config.app_data(Data::new(self.clone()));
         routes::configure(config);
         self.sessions().configure(config);
+    }
+
+    fn script_apis(&self) -> Vec<Arc<dyn ScriptApi>> {
+        vec![Arc::new(script::Api::new(self.clone()))]
     }
 
     fn metrics(&self) -> Vec<Metric> {

@@ -1,8 +1,12 @@
 //! Rooms and their members.
 
 mod access;
+mod crowded;
 mod live;
 mod members;
+mod model;
+mod paid;
+mod scripts;
 
 use std::time::{Duration, Instant};
 
