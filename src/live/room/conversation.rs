@@ -150,12 +150,12 @@ impl<W: Wire> Conversation<W> {
                 () = stop.cancelled() => return End::Stopping,
                 end = self.ends.recv() => return end.unwrap_or(End::Gone),
                 () = &mut expired => return End::SignedOut,
+                Some(messages) = state.under_way.next() => self.send(messages).await,
                 item = self.subscriber.recv() => match item {
                     None => return End::SignedOut,
                     Some(Item::Lagged) => return End::Lagged,
                     Some(item) => self.pass_on(state.encoding, &item).await,
                 },
-                Some(messages) = state.under_way.next() => self.send(messages).await,
                 event = self.events.recv() => match event {
                     Some(Event::ChannelOpen { label, .. }) if *label == *LABEL => {
                         if let Err(end) = self.open(state).await {

@@ -154,12 +154,12 @@ impl Asked {
                 Err(why) => return refused(ApiError::bad_request(why)),
             },
         };
-        let envelope: Envelope<'_> = match serde_json::from_slice(&json) {
-            Ok(envelope) => envelope,
-            Err(error) => {
-                let text = "The message must be an object with request_id, method and endpoint.";
-                return refused(ApiError::bad_request(text).with_cause(error));
-            }
+        // A list would be taken for the members in their order.
+        let is_object = json.trim_ascii_start().starts_with(b"{");
+        let envelope = serde_json::from_slice(&json).ok();
+        let Some(envelope): Option<Envelope<'_>> = envelope.filter(|_| is_object) else {
+            let text = "The message must be an object with request_id, method and endpoint.";
+            return refused(ApiError::bad_request(text));
         };
         let (id, has_id) = id_of(envelope.request_id);
         let wanted = if is_too_long {

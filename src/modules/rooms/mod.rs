@@ -25,6 +25,7 @@ mod live;
 mod notices;
 mod roster;
 mod routes;
+mod script;
 mod service;
 mod state;
 mod till;
@@ -41,6 +42,7 @@ pub use self::service::Rooms;
 pub(crate) use self::state::{Permissions, Role};
 use super::expiry::{Ending, Expiry};
 use super::{Ground, Module};
+use crate::engine::ScriptApi;
 
 /// The collections.
 pub const ROOMS: &str = "rooms";
@@ -95,5 +97,9 @@ impl Module for Rooms {
         config.app_data(Data::new(self.clone()));
         routes::configure(config);
         self.sessions().configure(config);
+    }
+
+    fn script_apis(&self) -> Vec<Arc<dyn ScriptApi>> {
+        vec![Arc::new(script::Api::new(self.clone()))]
     }
 }

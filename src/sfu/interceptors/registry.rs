@@ -189,7 +189,6 @@ fn opus() -> RTCRtpCodecParameters {
             rtcp_feedback: feedback(&[("transport-cc", "")]),
         },
         payload_type: OPUS,
-        ..Default::default()
     }
 }
 
@@ -208,7 +207,6 @@ fn video(
             rtcp_feedback: feedback(kinds),
         },
         payload_type,
-        ..Default::default()
     }
 }
 
@@ -220,4 +218,65 @@ fn feedback(kinds: &[(&str, &str)]) -> Vec<RTCPFeedback> {
             parameter: (*parameter).to_owned(),
         })
         .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Instant;
+
+    use rtc::peer_connection::RTCPeerConnectionBuilder;
+    use rtc::rtp_transceiver::{RTCRtpTransceiverDirection, RTCRtpTransceiverInit};
+
+    use super::*;
+
+    #[test]
+    fn offers_hold_the_codecs_with_repair_and_the_ids_that_are_counted_on() {
+        let downlink = Arc::new(Downlink::default());
+        let mut peer = RTCPeerConnectionBuilder::new()
+            .with_media_engine(media_engine().unwrap())
+            .with_interceptor_registry(registry(&downlink))
+            .build(Instant::now())
+            .unwrap();
+        for kind in [RtpCodecKind::Audio, RtpCodecKind::Video] {
+            let init = RTCRtpTransceiverInit {
+                direction: RTCRtpTransceiverDirection::Recvonly,
+                ..Default::default()
+            };
+            peer.add_transceiver_from_kind(kind, Some(init)).unwrap();
+        }
+        let sdp = peer.create_offer(None).unwrap().sdp;
+        let (audio, video) = sdp.split_at(sdp.find("m=video").unwrap());
+        let extension = |id: u8, uri: &str| format!("a=extmap:{id} {uri}\r\n");
+        for (section, id, uri) in [
+            (audio, AUDIO_LEVEL_ID, AUDIO_LEVEL_URI),
+            (audio, MID_ID, SDES_MID_URI),
+            (audio, TRANSPORT_CC_ID, TRANSPORT_CC_URI),
+            (video, MID_ID, SDES_MID_URI),
+            (video, RID_ID, SDES_RTP_STREAM_ID_URI),
+            (video, REPAIRED_RID_ID, SDES_REPAIR_RTP_STREAM_ID_URI),
+            (video, TRANSPORT_CC_ID, TRANSPORT_CC_URI),
+        ] {
+            assert!(section.contains(&extension(id, uri)), "{uri}: {section}");
+        }
+        assert!(audio.contains("a=rtpmap:111 opus/48000/2\r\n"), "{audio}");
+        assert!(audio.contains("a=rtcp-fb:111 transport-cc"), "{audio}");
+        for (mime_type, parameters, payload_type, rtx) in VIDEO {
+            let name = mime_type.split('/').nth(1).unwrap();
+            let mut lines = vec![
+                format!("a=rtpmap:{payload_type} {name}/90000"),
+                format!("a=rtpmap:{rtx} rtx/90000"),
+                format!("a=fmtp:{rtx} apt={payload_type}"),
+            ];
+            if !parameters.is_empty() {
+                lines.push(format!("a=fmtp:{payload_type} {parameters}"));
+            }
+            for (kind, parameter) in VIDEO_FEEDBACK {
+                let line = format!("a=rtcp-fb:{payload_type} {kind} {parameter}");
+                lines.push(line.trim_end().to_owned());
+            }
+            for line in lines {
+                assert!(video.contains(&line), "{line}: {video}");
+            }
+        }
+    }
 }

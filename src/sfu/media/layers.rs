@@ -193,13 +193,20 @@ impl<'a> Plan<'a> {
         self.layers()
     }
 
-    /// The first track in the order of serving that can have more within a budget.
-    fn next_turn(&self, budget: u64) -> Option<usize> {
+    fn has_paused(&self) -> bool {
+        self.videos
+            .iter()
+            .zip(&self.taken)
+            .any(|(video, taken)| *taken == 0 && video.steps().1 > 0)
+    }
+
+    /// The first track in the order of serving that can have more within a budget, and what that costs.
+    fn next_turn(&self, budget: u64) -> Option<(usize, u64)> {
         self.turns()
             .into_iter()
             .filter(|(index, level)| self.taken.get(*index) == Some(level))
-            .map(|(index, _)| index)
-            .find(|index| self.next(*index).is_some_and(|cost| cost <= budget))
+            .filter_map(|(index, _)| Some((index, self.next(index)?)))
+            .find(|(_, cost)| *cost <= budget)
     }
 
     /// Each track with each of its steps, in the order of serving.
@@ -253,18 +260,26 @@ impl<'a> Plan<'a> {
 
 /// Room that an estimate must leave before more is sent.
 const HEADROOM_PERCENT: u64 = 115;
-/// How long there must be room.
+/// How long there must be room, and while nothing ever went wrong.
 const UP_AFTER: Duration = Duration::from_secs(1);
+const UP_AFTER_AT_FIRST: Duration = Duration::from_millis(300);
+/// How long after it went wrong a track may be paused. A low estimate alone is no reason.
+const SUSPECT: Duration = Duration::from_secs(10);
 /// How long too much may be sent while nothing goes wrong: rates swing.
 const DOWN_AFTER: Duration = Duration::from_millis(500);
 /// How long nothing may have gone wrong before more is tried.
 const QUIET: Duration = Duration::from_millis(1_500);
 const TRIAL_MAX: Duration = Duration::from_secs(5);
+/// How long a trial takes once something went wrong before: a queue grows slowly where it is only a little too much.
+const TRIAL_MIN: Duration = Duration::from_secs(3);
+/// What goes wrong this soon after a trial is its fault.
+const BLAME: Duration = Duration::from_secs(10);
 /// Between trials; it doubles with each that fails.
 const PAUSE_MIN: Duration = Duration::from_secs(2);
 const PAUSE_MAX: Duration = Duration::from_secs(60);
-/// A trial sends at most this many times the estimate.
+/// A trial sends at most this many times the estimate: one step more, and steps while nothing ever went wrong.
 const TRIAL_REACH: u64 = 3;
+const TRIAL_REACH_AT_FIRST: u64 = 2;
 
 /// More than the estimate allows, since when, and what there was before.
 #[derive(Debug)]
@@ -279,9 +294,12 @@ pub(crate) struct Allocator {
     given: Vec<(Demand, Option<Layer>)>,
     setbacks: u32,
     calm_since: Option<Instant>,
+    wrong_at: Option<Instant>,
     over_since: Option<Instant>,
     under_since: Option<Instant>,
     trial: Option<Trial>,
+    /// When the last trial was found good.
+    won: Option<Instant>,
     next_trial: Option<Instant>,
     pause: Duration,
 }
@@ -292,9 +310,11 @@ impl Allocator {
             given: Vec::new(),
             setbacks: 0,
             calm_since: None,
+            wrong_at: None,
             over_since: None,
             under_since: None,
             trial: None,
+            won: None,
             next_trial: None,
             pause: PAUSE_MIN,
         }
@@ -313,6 +333,18 @@ impl Allocator {
         let budget = estimate_bps.saturating_sub(audio_bps);
         let went_wrong = setbacks != self.setbacks;
         self.setbacks = setbacks;
+        if went_wrong {
+            self.wrong_at = Some(now);
+        }
+        if let Some(won) = self.won {
+            if now.saturating_duration_since(won) >= BLAME {
+                self.won = None;
+                self.pause = PAUSE_MIN;
+            } else if went_wrong {
+                self.won = None;
+                self.lose(now);
+            }
+        }
         if went_wrong || self.calm_since.is_none() {
             self.calm_since = Some(now);
         }
@@ -324,7 +356,9 @@ impl Allocator {
                 self.over_since = None;
                 self.under_since = None;
                 self.trial = None;
-                Plan::new(videos).fill(budget * 100 / HEADROOM_PERCENT)
+                let all = vec![Some(Layer::Full); videos.len()];
+                let least = self.least(now, videos, &all);
+                Plan::new(videos).fill((budget * 100 / HEADROOM_PERCENT).max(least))
             }
         };
         self.given = videos.iter().copied().zip(next.iter().copied()).collect();
@@ -355,14 +389,14 @@ impl Allocator {
     ) -> Vec<Option<Layer>> {
         let spent = cost(videos, &given);
         if let Some(trial) = self.trial.take() {
-            let is_over = now.saturating_duration_since(trial.since) >= TRIAL_MAX;
-            if !went_wrong && spent <= budget {
+            let taken = now.saturating_duration_since(trial.since);
+            let is_long = self.setbacks == 0 || taken >= TRIAL_MIN;
+            if !went_wrong && spent <= budget && is_long {
                 // The estimate has come up to it.
-                self.pause = PAUSE_MIN;
-                self.next_trial = Some(now + UP_AFTER);
-            } else if went_wrong || is_over {
-                self.next_trial = Some(now + self.pause);
-                self.pause = (self.pause * 2).min(PAUSE_MAX);
+                self.won = Some(now);
+                self.next_trial = Some(now + self.up_after());
+            } else if went_wrong || taken >= TRIAL_MAX {
+                self.lose(now);
                 let fits = cost(videos, &trial.before) <= budget
                     && videos
                         .iter()
@@ -371,7 +405,8 @@ impl Allocator {
                 return if fits {
                     trial.before
                 } else {
-                    Plan::new(videos).fill(budget)
+                    let least = self.least(now, videos, &given);
+                    Plan::new(videos).fill(budget.max(least))
                 };
             } else {
                 self.trial = Some(trial);
@@ -383,7 +418,8 @@ impl Allocator {
             let since = *self.over_since.get_or_insert(now);
             if went_wrong || now.saturating_duration_since(since) >= DOWN_AFTER {
                 self.over_since = None;
-                return Plan::new(videos).fill(budget);
+                let least = self.least(now, videos, &given);
+                return Plan::new(videos).fill(budget.max(least));
             }
             return given;
         }
@@ -391,7 +427,7 @@ impl Allocator {
         let better = Plan::new(videos).fill(budget * 100 / HEADROOM_PERCENT);
         if cost(videos, &better) > spent || count(&better) > count(&given) {
             let since = *self.under_since.get_or_insert(now);
-            if now.saturating_duration_since(since) >= UP_AFTER {
+            if now.saturating_duration_since(since) >= self.up_after() {
                 self.under_since = None;
                 return better;
             }
@@ -399,6 +435,43 @@ impl Allocator {
         }
         self.under_since = None;
         self.attempt(now, budget, spent, videos, given)
+    }
+
+    /// What is sent in any case while there is no evidence that it is too much: the lowest layer of all that have one.
+    fn least(&self, now: Instant, videos: &[Demand], given: &[Option<Layer>]) -> u64 {
+        let is_suspect = self
+            .wrong_at
+            .is_some_and(|at| now.saturating_duration_since(at) < SUSPECT);
+        if is_suspect {
+            return 0;
+        }
+        videos
+            .iter()
+            .zip(given)
+            .filter(|(_, layer)| layer.is_some())
+            .filter_map(|(video, _)| {
+                video
+                    .steps()
+                    .0
+                    .first()
+                    .copied()
+                    .filter(|_| video.steps().1 > 0)
+            })
+            .map(|(_, cost)| cost)
+            .sum()
+    }
+
+    fn lose(&mut self, now: Instant) {
+        self.next_trial = Some(now + self.pause);
+        self.pause = (self.pause * 2).min(PAUSE_MAX);
+    }
+
+    fn up_after(&self) -> Duration {
+        if self.setbacks == 0 {
+            UP_AFTER_AT_FIRST
+        } else {
+            UP_AFTER
+        }
     }
 
     /// One step more than the estimate allows, when all has been well for a while.
@@ -410,18 +483,36 @@ impl Allocator {
         videos: &[Demand],
         given: Vec<Option<Layer>>,
     ) -> Vec<Option<Layer>> {
+        let quiet = if self.setbacks == 0 {
+            UP_AFTER_AT_FIRST
+        } else {
+            QUIET
+        };
         let is_quiet = self
             .calm_since
-            .is_some_and(|since| now.saturating_duration_since(since) >= QUIET);
+            .is_some_and(|since| now.saturating_duration_since(since) >= quiet);
         if !is_quiet || self.next_trial.is_some_and(|at| now < at) {
             return given;
         }
         let mut plan = Plan::holding(videos, &given);
-        let reach = budget.saturating_mul(TRIAL_REACH).saturating_sub(spent);
-        let Some(index) = plan.next_turn(reach) else {
+        let within = |reach: u64, spent: u64| budget.saturating_mul(reach).saturating_sub(spent);
+        // A track that is paused is tried however little the estimate is: nothing else could raise it.
+        let reach = if plan.has_paused() {
+            u64::MAX
+        } else {
+            within(TRIAL_REACH, spent)
+        };
+        let Some((index, cost)) = plan.next_turn(reach) else {
             return given;
         };
         plan.take(index);
+        let mut spent = spent + cost;
+        while self.setbacks == 0
+            && let Some((index, cost)) = plan.next_turn(within(TRIAL_REACH_AT_FIRST, spent))
+        {
+            plan.take(index);
+            spent += cost;
+        }
         self.trial = Some(Trial {
             since: now,
             before: given,

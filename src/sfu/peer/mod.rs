@@ -14,6 +14,7 @@ use bytes::BytesMut;
 use rtc::peer_connection::event::{RTCDataChannelEvent, RTCPeerConnectionEvent, RTCTrackEvent};
 use rtc::peer_connection::message::{RTCMessage, TaggedRTCMessage};
 use rtc::peer_connection::state::RTCPeerConnectionState;
+use rtc::peer_connection::transport::RTCDtlsTransportState;
 use rtc::rtp_transceiver::rtp_sender::RTCRtpCodec;
 use rtc::sansio::Protocol as _;
 use rtc::shared::{TaggedBytesMut, TransportContext, TransportProtocol};
@@ -100,6 +101,8 @@ pub(crate) struct Peer {
     channels: Channels,
     negotiation: Negotiation,
     is_simulcast: bool,
+    /// Whether the client has closed the connection.
+    is_over: bool,
     local: SocketAddr,
     _registration: Registration,
 }
@@ -140,6 +143,7 @@ impl Peer {
             channels,
             negotiation: Negotiation::default(),
             is_simulcast: join.is_simulcast,
+            is_over: false,
             local: setup
                 .candidates
                 .first()
@@ -233,6 +237,15 @@ impl Peer {
             while let Some(event) = self.connection.poll_event() {
                 self.note(event, now, out);
             }
+            // The connection has no event for the client's close_notify.
+            let is_over = self
+                .connection
+                .sctp()
+                .is_some_and(|sctp| sctp.transport().state() == RTCDtlsTransportState::Closed);
+            if is_over && !self.is_over {
+                self.is_over = true;
+                out.push(Output::Closed);
+            }
         });
         if done.is_none() {
             out.push(Output::Failed);
@@ -275,13 +288,6 @@ impl Peer {
             }
             RTCPeerConnectionEvent::OnDataChannel(RTCDataChannelEvent::OnClose(id)) => {
                 self.channels.closed(id);
-                let is_over = self.connection.sctp().is_some_and(|sctp| {
-                    sctp.transport().state()
-                        == rtc::peer_connection::transport::RTCDtlsTransportState::Closed
-                });
-                if is_over {
-                    out.push(Output::Closed);
-                }
             }
             _ => {}
         }

@@ -35,6 +35,8 @@ pub(super) struct Negotiation {
     open: Option<Instant>,
     /// Whether the first answer came: until then nothing can be offered anew.
     is_answered: bool,
+    /// Whether the client is the DTLS server: it said so in its first answer, and it stays.
+    is_client_passive: bool,
 }
 
 /// A section on which the peer publishes.
@@ -320,7 +322,10 @@ impl Peer {
             return Err(unusable(applied.and_then(Result::err)));
         }
         self.negotiation.open = None;
-        self.negotiation.is_answered = true;
+        if !self.negotiation.is_answered {
+            self.negotiation.is_answered = true;
+            self.negotiation.is_client_passive = sdp::attribute(text, "setup") == Some("passive");
+        }
         for slot in &mut self.slots {
             let is_known = slot
                 .mid
@@ -371,6 +376,13 @@ impl Peer {
         };
         self.bind_adopted(&found);
         let changes = self.note_uplinks(&found);
+        // The connection answers as if nothing were settled; the roles are those of the first answer (RFC 8842 section 5.3).
+        let role = if self.negotiation.is_client_passive {
+            "active"
+        } else {
+            "passive"
+        };
+        let answer = sdp::with_setup(&answer, role);
         Ok((sdp::dress(&answer, |mid| self.dress_answer(mid)), changes))
     }
 

@@ -148,6 +148,19 @@ pub(crate) fn undress(sdp: &str, undress: impl Fn(&str) -> Undress) -> String {
     out
 }
 
+/// With another DTLS role in all sections.
+pub(crate) fn with_setup(sdp: &str, role: &str) -> String {
+    let mut out = String::with_capacity(sdp.len());
+    for line in sdp.split_inclusive('\n') {
+        if line.starts_with("a=setup:") {
+            let _ = write!(out, "a=setup:{role}\r\n");
+        } else {
+            out.push_str(line);
+        }
+    }
+    out
+}
+
 /// The value of an attribute at the session level or in the first section that has it.
 pub(crate) fn attribute<'a>(sdp: &'a str, name: &str) -> Option<&'a str> {
     sdp.lines().find_map(|line| {
