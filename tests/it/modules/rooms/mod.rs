@@ -1,6 +1,7 @@
 //! Rooms and their members.
 
 mod access;
+mod live;
 mod members;
 
 use std::time::{Duration, Instant};
