@@ -293,6 +293,7 @@ window.stage = {
     const lost = all.filter((one) => one.type === "remote-inbound-rtp").map((one) => one.fractionLost);
     return { avail: pair?.availableOutgoingBitrate, rtt: pair?.currentRoundTripTime, lost };
   },
+  roomPc: () => room.pc,
   connection: () => ({ state: room?.pc.connectionState, channel: room?.events?.channel.readyState, states, failures, offersAnswered: room?.offersAnswered, ownOffers: room?.ownOffers }),
   offer: () => room.pc.remoteDescription.sdp,
   answerSdp: () => room.pc.localDescription.sdp,
