@@ -44,6 +44,9 @@ const REPORT_INTERVAL: Duration = Duration::from_secs(1);
 
 /// Just before the NACK generator, which must see what was repaired.
 const RTX_RECEIVER: usize = 6_500;
+/// Nearer the wire than that: browsers probe the path with packets that came before, which must be counted before they are
+/// dropped as duplicates. Else every probe looks lost to them.
+const TWCC_RECEIVER: usize = 6_400;
 /// Behind everything that reads RTCP.
 const FEEDBACK_READER: usize = 14_000;
 
@@ -110,6 +113,12 @@ pub(crate) fn registry(downlink: &Arc<Downlink>) -> Registry {
     Registry::new()
         .with(Slot::CongestionControl, SendSide::new(Arc::clone(downlink)))
         .with(Slot::NackResponder, Resender::new(Arc::clone(downlink)))
+        .with(
+            Slot::from(TWCC_RECEIVER),
+            TwccReceiverBuilder::new()
+                .with_interval(TRANSPORT_CC_INTERVAL)
+                .build(),
+        )
         .with(Slot::from(RTX_RECEIVER), RtxReceiver::default())
         .with(
             Slot::NackGenerator,
@@ -120,12 +129,6 @@ pub(crate) fn registry(downlink: &Arc<Downlink>) -> Registry {
                     .with_max_nacks_per_packet(NACKS_PER_PACKET_MAX)
                     .build(),
             ),
-        )
-        .with(
-            Slot::TwccReceiver,
-            TwccReceiverBuilder::new()
-                .with_interval(TRANSPORT_CC_INTERVAL)
-                .build(),
         )
         .with(
             Slot::ReceiverReport,
