@@ -140,6 +140,8 @@ const MODULES: &[(&str, &[&str])] = &[
     ("market", &[]),
     // Paid follows; posts that followers are told of.
     ("follows", &["market", "social"]),
+    // Paid rooms.
+    ("rooms", &["market"]),
 ];
 
 #[test]

@@ -215,7 +215,7 @@ mod tests {
             (&[0xc4, 0x01, 0x00], "binary data"),
             (&[0xd4, 0x01, 0x00], "extensions"),
             (&infinite, "not finite"),
-            (&[0xa1, 0xff], "binary data"),
+            (&[0xa1, 0xff], "no whole"),
             (&[0x01, 0x02], "more than one"),
             (&[0x01, 0xc1], "more than one"),
             (&[], "no whole"),

@@ -4,7 +4,7 @@
 //! It stands in place of the crate's numbering, send history and pacer: packets leave when they come, and a ring in place of hash
 //! tables costs next to nothing per packet.
 
-use std::collections::VecDeque;
+use std::collections::{HashMap, VecDeque};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 use std::time::{Duration, Instant};
@@ -28,6 +28,8 @@ use super::queue::Queues;
 use crate::media::estimate::{Estimator, Status};
 use crate::media::meter::Meter;
 
+/// Streams that are numbered.
+const STREAMS_MAX: usize = 1_024;
 /// Sender reports that a round trip can be measured by.
 const REPORTS_MAX: usize = 64;
 /// Longer ones are a mistake.
@@ -39,8 +41,6 @@ const OVERHEAD_BYTES: usize = 28 + 10;
 #[derive(Debug, Default)]
 pub(crate) struct Downlink {
     estimate_bps: AtomicU64,
-    acked_bps: AtomicU64,
-    sent_bps: AtomicU64,
     setbacks: AtomicU32,
     loss_ppm: AtomicU32,
     rtt_us: AtomicU64,
@@ -55,16 +55,6 @@ impl Downlink {
             0 => None,
             bps => Some(bps),
         }
-    }
-
-    /// What was seen to arrive of late, in bits per second.
-    pub(crate) fn acked_bps(&self) -> u64 {
-        self.acked_bps.load(Ordering::Relaxed)
-    }
-
-    /// What left in the last second, retransmissions included, in bits per second; as of the last report.
-    pub(crate) fn sent_bps(&self) -> u64 {
-        self.sent_bps.load(Ordering::Relaxed)
     }
 
     /// How often the estimate fell. It tells a trial of a higher layer that it failed.
@@ -84,9 +74,9 @@ impl Downlink {
         }
     }
 
-    /// Packets that the subscriber asked for again.
-    pub(crate) fn nacked(&self) -> u64 {
-        self.nacked.load(Ordering::Relaxed)
+    /// Packets that the subscriber asked for again since this was last called.
+    pub(crate) fn take_nacked(&self) -> u64 {
+        self.nacked.swap(0, Ordering::Relaxed)
     }
 
     /// Packets that were sent again.
@@ -121,8 +111,9 @@ struct Report {
 
 /// See the module.
 pub(crate) struct SendSide {
-    /// The extension's id, once a stream negotiated it. All streams of a connection have the same (BUNDLE), retransmissions too.
-    extension_id: Option<u8>,
+    /// The id of the extension, by the SSRC of streams that negotiated it and of their retransmissions. What is not numbered is
+    /// not reported, and would count as lost.
+    numbered: HashMap<u32, u8>,
     estimator: Option<Estimator>,
     sent: Option<Meter>,
     reports: VecDeque<Report>,
@@ -133,7 +124,7 @@ pub(crate) struct SendSide {
 impl SendSide {
     pub(crate) fn new(downlink: Arc<Downlink>) -> Self {
         Self {
-            extension_id: None,
+            numbered: HashMap::new(),
             estimator: None,
             sent: None,
             reports: VecDeque::new(),
@@ -147,7 +138,7 @@ impl SendSide {
         self.sent
             .get_or_insert_with(|| Meter::new(at))
             .add(bytes, at);
-        if let Some(id) = self.extension_id {
+        if let Some(id) = self.numbered.get(&packet.header.ssrc).copied() {
             let seq = self
                 .estimator
                 .get_or_insert_with(|| Estimator::new(at))
@@ -204,7 +195,7 @@ impl SendSide {
             }
         }
         if is_news {
-            self.publish(at);
+            self.publish();
         }
         goes_on
     }
@@ -233,19 +224,13 @@ impl SendSide {
         true
     }
 
-    fn publish(&mut self, at: Instant) {
+    fn publish(&mut self) {
         let downlink = &self.downlink;
-        if let Some(sent) = &mut self.sent {
-            downlink.sent_bps.store(sent.bps(at), Ordering::Relaxed);
-        }
         if let Some(estimator) = &mut self.estimator {
             let loss_ppm = (estimator.loss() * 1_000_000.0) as u32;
             downlink
                 .estimate_bps
                 .store(estimator.bps(), Ordering::Relaxed);
-            downlink
-                .acked_bps
-                .store(estimator.acked_bps(), Ordering::Relaxed);
             downlink
                 .setbacks
                 .store(estimator.setbacks(), Ordering::Relaxed);
@@ -328,10 +313,19 @@ impl Interceptor for SendSide {
             .find(|extension| extension.uri == TRANSPORT_CC_URI)
             .and_then(|extension| u8::try_from(extension.id).ok())
             .filter(|id| (1..=14).contains(id));
-        self.extension_id = id.or(self.extension_id);
+        if let Some(id) = id
+            && self.numbered.len() < STREAMS_MAX
+        {
+            let ssrcs = [Some(info.ssrc), info.ssrc_rtx];
+            self.numbered
+                .extend(ssrcs.into_iter().flatten().map(|ssrc| (ssrc, id)));
+        }
     }
 
-    fn unbind_local_stream(&mut self, _info: &StreamInfo) {}
+    fn unbind_local_stream(&mut self, info: &StreamInfo) {
+        self.numbered
+            .retain(|ssrc, _| *ssrc != info.ssrc && Some(*ssrc) != info.ssrc_rtx);
+    }
 
     fn bind_remote_stream(&mut self, _info: &StreamInfo) {}
 

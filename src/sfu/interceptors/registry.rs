@@ -31,12 +31,8 @@ use super::rtx::{MediaOnly, RtxReceiver};
 /// The payload type of Opus.
 pub(crate) const OPUS: u8 = 111;
 
-/// The header extension ids of offers: extensions are numbered in the order in which they are registered.
+/// The header extension id of the audio level in offers: extensions are numbered in the order in which they are registered.
 pub(crate) const AUDIO_LEVEL_ID: u8 = 1;
-pub(crate) const MID_ID: u8 = 2;
-pub(crate) const RID_ID: u8 = 3;
-pub(crate) const REPAIRED_RID_ID: u8 = 4;
-pub(crate) const TRANSPORT_CC_ID: u8 = 5;
 
 /// Numbers behind the newest that are asked for again; a power of two.
 const NACK_WINDOW: u16 = 512;
@@ -48,6 +44,9 @@ const REPORT_INTERVAL: Duration = Duration::from_secs(1);
 
 /// Just before the NACK generator, which must see what was repaired.
 const RTX_RECEIVER: usize = 6_500;
+/// Nearer the wire than that: browsers probe the path with packets that came before, which must be counted before they are
+/// dropped as duplicates. Else every probe looks lost to them.
+const TWCC_RECEIVER: usize = 6_400;
 /// Behind everything that reads RTCP.
 const FEEDBACK_READER: usize = 14_000;
 
@@ -114,6 +113,12 @@ pub(crate) fn registry(downlink: &Arc<Downlink>) -> Registry {
     Registry::new()
         .with(Slot::CongestionControl, SendSide::new(Arc::clone(downlink)))
         .with(Slot::NackResponder, Resender::new(Arc::clone(downlink)))
+        .with(
+            Slot::from(TWCC_RECEIVER),
+            TwccReceiverBuilder::new()
+                .with_interval(TRANSPORT_CC_INTERVAL)
+                .build(),
+        )
         .with(Slot::from(RTX_RECEIVER), RtxReceiver::default())
         .with(
             Slot::NackGenerator,
@@ -124,12 +129,6 @@ pub(crate) fn registry(downlink: &Arc<Downlink>) -> Registry {
                     .with_max_nacks_per_packet(NACKS_PER_PACKET_MAX)
                     .build(),
             ),
-        )
-        .with(
-            Slot::TwccReceiver,
-            TwccReceiverBuilder::new()
-                .with_interval(TRANSPORT_CC_INTERVAL)
-                .build(),
         )
         .with(
             Slot::ReceiverReport,
@@ -189,7 +188,6 @@ fn opus() -> RTCRtpCodecParameters {
             rtcp_feedback: feedback(&[("transport-cc", "")]),
         },
         payload_type: OPUS,
-        ..Default::default()
     }
 }
 
@@ -208,7 +206,6 @@ fn video(
             rtcp_feedback: feedback(kinds),
         },
         payload_type,
-        ..Default::default()
     }
 }
 
@@ -220,4 +217,70 @@ fn feedback(kinds: &[(&str, &str)]) -> Vec<RTCPFeedback> {
             parameter: (*parameter).to_owned(),
         })
         .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Instant;
+
+    use rtc::peer_connection::RTCPeerConnectionBuilder;
+    use rtc::rtp_transceiver::{RTCRtpTransceiverDirection, RTCRtpTransceiverInit};
+
+    use super::*;
+
+    const MID_ID: u8 = 2;
+    const RID_ID: u8 = 3;
+    const REPAIRED_RID_ID: u8 = 4;
+    const TRANSPORT_CC_ID: u8 = 5;
+
+    #[test]
+    fn offers_hold_the_codecs_with_repair_and_the_ids_that_are_counted_on() {
+        let downlink = Arc::new(Downlink::default());
+        let mut peer = RTCPeerConnectionBuilder::new()
+            .with_media_engine(media_engine().unwrap())
+            .with_interceptor_registry(registry(&downlink))
+            .build(Instant::now())
+            .unwrap();
+        for kind in [RtpCodecKind::Audio, RtpCodecKind::Video] {
+            let init = RTCRtpTransceiverInit {
+                direction: RTCRtpTransceiverDirection::Recvonly,
+                ..Default::default()
+            };
+            peer.add_transceiver_from_kind(kind, Some(init)).unwrap();
+        }
+        let sdp = peer.create_offer(None).unwrap().sdp;
+        let (audio, video) = sdp.split_at(sdp.find("m=video").unwrap());
+        let extension = |id: u8, uri: &str| format!("a=extmap:{id} {uri}\r\n");
+        for (section, id, uri) in [
+            (audio, AUDIO_LEVEL_ID, AUDIO_LEVEL_URI),
+            (audio, MID_ID, SDES_MID_URI),
+            (audio, TRANSPORT_CC_ID, TRANSPORT_CC_URI),
+            (video, MID_ID, SDES_MID_URI),
+            (video, RID_ID, SDES_RTP_STREAM_ID_URI),
+            (video, REPAIRED_RID_ID, SDES_REPAIR_RTP_STREAM_ID_URI),
+            (video, TRANSPORT_CC_ID, TRANSPORT_CC_URI),
+        ] {
+            assert!(section.contains(&extension(id, uri)), "{uri}: {section}");
+        }
+        assert!(audio.contains("a=rtpmap:111 opus/48000/2\r\n"), "{audio}");
+        assert!(audio.contains("a=rtcp-fb:111 transport-cc"), "{audio}");
+        for (mime_type, parameters, payload_type, rtx) in VIDEO {
+            let name = mime_type.split('/').nth(1).unwrap();
+            let mut lines = vec![
+                format!("a=rtpmap:{payload_type} {name}/90000"),
+                format!("a=rtpmap:{rtx} rtx/90000"),
+                format!("a=fmtp:{rtx} apt={payload_type}"),
+            ];
+            if !parameters.is_empty() {
+                lines.push(format!("a=fmtp:{payload_type} {parameters}"));
+            }
+            for (kind, parameter) in VIDEO_FEEDBACK {
+                let line = format!("a=rtcp-fb:{payload_type} {kind} {parameter}");
+                lines.push(line.trim_end().to_owned());
+            }
+            for line in lines {
+                assert!(video.contains(&line), "{line}: {video}");
+            }
+        }
+    }
 }

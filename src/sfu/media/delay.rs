@@ -1,195 +1,131 @@
-//! Whether a queue grows on the way to a subscriber: the trend of one-way delay, as in "A Google Congestion Control Algorithm for
-//! Real-Time Communication" (draft-ietf-rmcat-gcc-02), with the trend line in place of the filter.
+//! Whether a queue stands on the way to a subscriber: how much longer packets take than the fastest of late.
+//!
+//! Delay that comes and goes says nothing: key frames queue, radio links pause, and a busy machine is late. A queue that stands
+//! means that more is sent than the path carries.
 
 use std::collections::VecDeque;
 
-/// Packets sent within this time are one group: a frame is sent in one go.
-const BURST_US: i64 = 5_000;
-/// Groups that a trend is drawn through.
-const POINTS: usize = 20;
-const SMOOTHING: f64 = 0.9;
-/// How much of a trend counts, in milliseconds of the threshold: it is weighted by how many groups there were, up to 60.
-const GAIN: f64 = 4.0;
-const GROUPS_MAX: u32 = 60;
-const THRESHOLD_MS: f64 = 12.5;
-const THRESHOLD_MIN_MS: f64 = 6.0;
-const THRESHOLD_MAX_MS: f64 = 600.0;
-/// How fast the threshold follows the trend up and down, per millisecond.
-const FOLLOW_UP: f64 = 0.0087;
-const FOLLOW_DOWN: f64 = 0.039;
-/// A trend that is this much above the threshold is no reason to follow it.
-const OUTLIER_MS: f64 = 15.0;
-/// How long a trend must last.
-const OVERUSE_MS: f64 = 10.0;
-/// A pause of this length ends all trends.
-const PAUSE_US: i64 = 2_000_000;
+/// A queue of this length is too long.
+const LIMIT_US: i64 = 200_000;
+/// For this long no packet may have been faster.
+const STANDS_US: i64 = 300_000;
+/// Where packets take this much longer, more had better not be sent.
+const BUSY_US: i64 = 80_000;
+/// The fastest packet of this time is what the path takes without a queue; clocks drift by a millisecond meanwhile.
+const MEMORY_US: i64 = 10_000_000;
+const MEMORY_SPANS: usize = 2;
+/// A jump of this length is a clock that was set.
+const JUMP_US: i64 = 10_000_000;
 
-/// What the delay says about the path.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub(crate) enum Usage {
-    #[default]
-    Normal,
-    /// A queue grows: more is sent than the path carries.
-    Over,
-    /// A queue drains.
-    Under,
+/// See the module. Times of sending and of arrival are of different clocks: only their differences over time are used.
+#[derive(Debug, Default)]
+pub(crate) struct Queue {
+    /// The fastest packet of each span: when the span began, and how long it took.
+    fastest: VecDeque<(i64, i64)>,
+    latest_us: i64,
+    latest_sent_us: i64,
+    /// Since when all packets were slow.
+    slow_since_us: Option<i64>,
 }
 
-#[derive(Clone, Copy, Debug)]
-struct Group {
-    first_sent_us: i64,
-    last_sent_us: i64,
-    arrived_us: i64,
-}
-
-/// See the module. Times of sending and of arrival are of different clocks.
-#[derive(Debug)]
-pub(crate) struct DelayTrend {
-    open: Option<Group>,
-    closed: Option<Group>,
-    groups: u32,
-    accumulated_ms: f64,
-    smoothed_ms: f64,
-    first_arrived_us: i64,
-    points: VecDeque<(f64, f64)>,
-    threshold_ms: f64,
-    previous_ms: f64,
-    over_ms: f64,
-    over_count: u32,
-    usage: Usage,
-}
-
-impl DelayTrend {
-    pub(crate) fn new() -> Self {
-        Self {
-            open: None,
-            closed: None,
-            groups: 0,
-            accumulated_ms: 0.0,
-            smoothed_ms: 0.0,
-            first_arrived_us: 0,
-            points: VecDeque::with_capacity(POINTS),
-            threshold_ms: THRESHOLD_MS,
-            previous_ms: 0.0,
-            over_ms: 0.0,
-            over_count: 0,
-            usage: Usage::Normal,
-        }
-    }
-
-    pub(crate) fn usage(&self) -> Usage {
-        self.usage
-    }
-
-    /// A packet that arrived, in the order of sending.
+impl Queue {
+    /// A packet that arrived.
     pub(crate) fn add(&mut self, sent_us: i64, arrived_us: i64) {
-        let Some(open) = &mut self.open else {
-            self.first_arrived_us = arrived_us;
-            self.open = Some(Group::new(sent_us, arrived_us));
-            return;
-        };
-        if sent_us < open.first_sent_us {
-            return;
+        let took_us = arrived_us - sent_us;
+        let base_us = self.base_us().unwrap_or(took_us);
+        if (took_us - base_us).abs() > JUMP_US {
+            *self = Self::default();
         }
-        if sent_us - open.first_sent_us <= BURST_US {
-            open.last_sent_us = open.last_sent_us.max(sent_us);
-            open.arrived_us = open.arrived_us.max(arrived_us);
-            return;
-        }
-        let ended = *open;
-        self.open = Some(Group::new(sent_us, arrived_us));
-        if let Some(before) = self.closed.replace(ended) {
-            let sent = ended.last_sent_us - before.last_sent_us;
-            let arrived = ended.arrived_us - before.arrived_us;
-            if sent > PAUSE_US || !(0..=2 * PAUSE_US).contains(&arrived) {
-                // A pause or a clock that was set: nothing to compare. Arrivals out of order say nothing either.
-                if sent > PAUSE_US || arrived.abs() > PAUSE_US {
-                    self.forget();
+        match self.fastest.back_mut() {
+            Some((began_us, fastest_us)) if arrived_us - *began_us < MEMORY_US => {
+                *fastest_us = (*fastest_us).min(took_us);
+            }
+            _ => {
+                if self.fastest.len() == MEMORY_SPANS {
+                    self.fastest.pop_front();
                 }
-                return;
+                self.fastest.push_back((arrived_us, took_us));
             }
-            self.measure(
-                (arrived - sent) as f64 / 1_000.0,
-                sent as f64 / 1_000.0,
-                (ended.arrived_us - self.first_arrived_us) as f64 / 1_000.0,
-            );
         }
-    }
-
-    fn forget(&mut self) {
-        let threshold_ms = self.threshold_ms;
-        *self = Self {
-            threshold_ms,
-            ..Self::new()
-        };
-    }
-
-    fn measure(&mut self, delta_ms: f64, span_ms: f64, arrived_ms: f64) {
-        self.groups = (self.groups + 1).min(GROUPS_MAX);
-        self.accumulated_ms += delta_ms;
-        self.smoothed_ms = SMOOTHING * self.smoothed_ms + (1.0 - SMOOTHING) * self.accumulated_ms;
-        if self.points.len() == POINTS {
-            self.points.pop_front();
-        }
-        self.points.push_back((arrived_ms, self.smoothed_ms));
-        if self.points.len() < POINTS {
-            return;
-        }
-        let trend_ms = f64::from(self.groups) * slope(&self.points) * GAIN;
-        self.judge(trend_ms, span_ms);
-    }
-
-    fn judge(&mut self, trend_ms: f64, span_ms: f64) {
-        if trend_ms > self.threshold_ms {
-            self.over_ms += span_ms;
-            self.over_count += 1;
-            if self.over_ms > OVERUSE_MS && self.over_count > 1 && trend_ms >= self.previous_ms {
-                self.usage = Usage::Over;
-            }
+        self.latest_us = took_us - self.base_us().unwrap_or(took_us);
+        self.latest_sent_us = self.latest_sent_us.max(sent_us);
+        if self.latest_us < LIMIT_US {
+            self.slow_since_us = None;
         } else {
-            self.over_ms = 0.0;
-            self.over_count = 0;
-            self.usage = if trend_ms < -self.threshold_ms {
-                Usage::Under
-            } else {
-                Usage::Normal
-            };
+            self.slow_since_us.get_or_insert(sent_us);
         }
-        self.previous_ms = trend_ms;
-        let size_ms = trend_ms.abs();
-        if size_ms <= self.threshold_ms + OUTLIER_MS {
-            let follow = if size_ms < self.threshold_ms {
-                FOLLOW_DOWN
-            } else {
-                FOLLOW_UP
-            };
-            self.threshold_ms = (self.threshold_ms
-                + follow * (size_ms - self.threshold_ms) * span_ms.min(100.0))
-            .clamp(THRESHOLD_MIN_MS, THRESHOLD_MAX_MS);
-        }
+    }
+
+    /// Whether a queue stands.
+    pub(crate) fn stands(&self) -> bool {
+        self.slow_since_us
+            .is_some_and(|since| self.latest_sent_us - since >= STANDS_US)
+    }
+
+    /// Whether there is enough of a queue not to send more.
+    pub(crate) fn is_busy(&self) -> bool {
+        self.latest_us > BUSY_US
+    }
+
+    /// How much longer the last packet took than the fastest.
+    pub(crate) fn length_us(&self) -> i64 {
+        self.latest_us
+    }
+
+    /// What packets take now is what the path takes: it has changed.
+    pub(crate) fn rebase(&mut self) {
+        *self = Self::default();
+    }
+
+    fn base_us(&self) -> Option<i64> {
+        self.fastest.iter().map(|(_, fastest)| *fastest).min()
     }
 }
 
-impl Group {
-    fn new(sent_us: i64, arrived_us: i64) -> Self {
-        Self {
-            first_sent_us: sent_us,
-            last_sent_us: sent_us,
-            arrived_us,
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Packets each 20 ms that take so many milliseconds, on clocks that are far apart.
+    fn feed(queue: &mut Queue, at_ms: &mut i64, took_ms: impl IntoIterator<Item = i64>) {
+        for took in took_ms {
+            *at_ms += 20;
+            queue.add(*at_ms * 1_000, (*at_ms + took) * 1_000 - 77_000_000);
         }
     }
-}
 
-/// Of the line of least squares.
-fn slope(points: &VecDeque<(f64, f64)>) -> f64 {
-    let count = points.len() as f64;
-    let (sum_x, sum_y) = points
-        .iter()
-        .fold((0.0, 0.0), |(x, y), point| (x + point.0, y + point.1));
-    let (mean_x, mean_y) = (sum_x / count, sum_y / count);
-    let (over, under) = points.iter().fold((0.0, 0.0), |(over, under), (x, y)| {
-        let off = x - mean_x;
-        (over + off * (y - mean_y), under + off * off)
-    });
-    if under == 0.0 { 0.0 } else { over / under }
+    #[test]
+    fn a_queue_that_stands_is_told_from_delay_that_comes_and_goes() {
+        let (mut queue, mut at_ms) = (Queue::default(), 0);
+        feed(&mut queue, &mut at_ms, [30; 50]);
+        assert!(!queue.stands());
+        // Slow, but one packet in ten is fast.
+        for _ in 0..50 {
+            feed(&mut queue, &mut at_ms, [600; 9]);
+            feed(&mut queue, &mut at_ms, [40]);
+            assert!(!queue.stands());
+        }
+        feed(&mut queue, &mut at_ms, [300; 10]);
+        assert!(!queue.stands() && queue.is_busy());
+        feed(&mut queue, &mut at_ms, [300; 10]);
+        assert!(queue.stands());
+        feed(&mut queue, &mut at_ms, [100]);
+        assert!(!queue.stands());
+    }
+
+    #[test]
+    fn drift_and_clocks_that_are_set_are_no_queue() {
+        let (mut queue, mut at_ms) = (Queue::default(), 0);
+        // A millisecond per second is far more than clocks drift.
+        feed(
+            &mut queue,
+            &mut at_ms,
+            (0..10_000).map(|step| 30 + step / 50),
+        );
+        assert!(!queue.stands() && !queue.is_busy());
+        feed(&mut queue, &mut at_ms, [90_000; 100]);
+        assert!(!queue.stands());
+        feed(&mut queue, &mut at_ms, [-90_000; 100]);
+        assert!(!queue.stands());
+    }
 }

@@ -1,47 +1,56 @@
 //! How much the way to a subscriber carries.
 //!
-//! Transport-wide feedback tells for each packet when it arrived. A growing queue or loss lowers the estimate to what arrives;
-//! while all is well it rises. A forwarder sends only what publishers send, so little traffic is no sign of a narrow path: the
-//! estimate then neither falls nor rises far above what was seen to arrive. What may lie above is found by trying a higher layer
-//! ([`Allocator`](super::layers::Allocator)).
+//! Transport-wide feedback tells for each packet when it arrived. Only evidence lowers the estimate: loss, or a queue that stands.
+//! It then falls to a little less than what arrives, never further; while all is well it rises. A forwarder sends only what
+//! publishers send, so little traffic is no sign of a narrow path: the estimate then neither falls nor rises far above what was
+//! seen to arrive. What may lie above is found by trying a higher layer ([`Allocator`](super::layers::Allocator)).
 //!
 //! Where that feedback is missing the receiver's own estimate (REMB) counts, and else the loss of its reports.
 
 use std::collections::VecDeque;
 use std::time::{Duration, Instant};
 
-use super::delay::{DelayTrend, Usage};
+use super::delay::Queue;
 use super::meter::Rate;
 
 /// What is assumed before any feedback, in bits per second.
-pub(crate) const INITIAL_BPS: u64 = 1_000_000;
+pub(crate) const INITIAL_BPS: u64 = 2_000_000;
 const MIN_BPS: f64 = 40_000.0;
 const MAX_BPS: f64 = 100_000_000.0;
+/// While all is well the estimate rises to this, however little is sent.
+const CALM_BPS: f64 = 400_000.0;
 /// Packets whose fate is not known yet.
 const HISTORY_MAX: usize = 4_096;
-const HISTORY_US: i64 = 2_000_000;
+const HISTORY_US: i64 = 10_000_000;
 /// Packets that one feedback tells of; more are ignored.
 const STATUSES_MAX: usize = 8_192;
 const WINDOW: Duration = Duration::from_millis(500);
 /// Of a window that is shorter nothing is concluded.
 const WINDOW_MIN_US: u64 = 200_000;
-/// What is left of what arrives when a queue grows.
+/// What is left of what arrives when it goes wrong.
 const BACK_OFF: f64 = 0.85;
-/// A path that delivers this much of what is sent is not congested for good: a key frame queues too.
-const DELIVERS: f64 = 0.9;
 const BETWEEN_DECREASES: Duration = Duration::from_millis(300);
-const LOSS_HIGH: f64 = 0.10;
-const LOSS_LOW: f64 = 0.02;
-const LOSS_SPAN_US: i64 = 300_000;
+/// A path that delivers this much of what is sent, with a queue that does not shrink for [`PATH_CHANGED`], is just longer now.
+const DELIVERS: f64 = 0.95;
+const PATH_CHANGED: Duration = Duration::from_secs(3);
+/// Loss that is too much, and with which more may be sent.
+const LOSS_HIGH: f64 = 0.05;
+const LOSS_LOW: f64 = 0.03;
+/// Loss that does not lessen when less is sent is the path's own: up to this share it is borne.
+const LOSS_OWN_MAX: f64 = 0.25;
+/// What loss is concluded from: so much time, so many packets, and so many lost ones to call it too much.
+const LOSS_SPAN_US: i64 = 400_000;
 const LOSS_PACKETS_MIN: u32 = 20;
+const LOST_MIN: u32 = 3;
 /// Growth per second: before anything went wrong, and later.
 const GROWTH_FIRST: f64 = 2.0;
-const GROWTH: f64 = 1.08;
-/// Growth per second near the rate at which it went wrong.
-const GROWTH_NEAR_BPS: f64 = 60_000.0;
+const GROWTH: f64 = 1.3;
 /// How far above what arrives the estimate rises.
 const ABOVE_ACKED: f64 = 1.5;
 const ABOVE_ACKED_BPS: f64 = 50_000.0;
+/// How long the rate at which it went wrong is not exceeded; it doubles where it goes wrong at the same rate again.
+const HOLD_MIN: Duration = Duration::from_secs(4);
+const HOLD_MAX: Duration = Duration::from_secs(60);
 /// How long feedback of a kind keeps lesser kinds from counting.
 const FEEDBACK_MEMORY: Duration = Duration::from_secs(3);
 
@@ -82,7 +91,7 @@ pub(crate) struct Estimator {
     next: u16,
     /// By transport-wide sequence number without gaps; `next` follows the last one.
     sent: VecDeque<Sent>,
-    trend: DelayTrend,
+    queue: Queue,
     arrivals: Arrivals,
     /// What was reported, by the time of sending, lost packets included; and what arrived, by the receiver's clock.
     offered: Rate,
@@ -90,11 +99,12 @@ pub(crate) struct Estimator {
     latest_sent_us: i64,
     loss: LossSpan,
     bps: f64,
-    /// What arrived when it last went wrong.
-    ceiling_bps: Option<f64>,
+    ceiling: Option<Ceiling>,
     setbacks: u32,
     increased: Option<Instant>,
     decreased: Option<Instant>,
+    /// Since when a queue stands, and how long it was then.
+    stands: Option<(Instant, i64)>,
     last_kind: Option<(Kind, Instant)>,
 }
 
@@ -105,12 +115,27 @@ struct Arrivals {
     latest_us: i64,
 }
 
+/// What arrived when it last went wrong, and until when no more is thought possible.
+#[derive(Debug)]
+struct Ceiling {
+    bps: f64,
+    until: Instant,
+    hold: Duration,
+}
+
 #[derive(Debug, Default)]
 struct LossSpan {
     since_us: i64,
     lost: u32,
     total: u32,
+    /// Of the last whole span.
     ratio: f64,
+    /// Whether that is too much, and was not acted upon.
+    is_high: bool,
+    /// The share that the path loses anyway.
+    own: f64,
+    /// The loss, and what was offered, when something was done about it.
+    acted_on: Option<(f64, f64)>,
 }
 
 impl Estimator {
@@ -119,17 +144,18 @@ impl Estimator {
             start,
             next: 0,
             sent: VecDeque::new(),
-            trend: DelayTrend::new(),
+            queue: Queue::default(),
             arrivals: Arrivals::default(),
             offered: Rate::new(WINDOW),
             acked: Rate::new(WINDOW),
             latest_sent_us: 0,
             loss: LossSpan::default(),
             bps: INITIAL_BPS as f64,
-            ceiling_bps: None,
+            ceiling: None,
             setbacks: 0,
             increased: None,
             decreased: None,
+            stands: None,
             last_kind: None,
         }
     }
@@ -137,12 +163,6 @@ impl Estimator {
     /// In bits per second.
     pub(crate) fn bps(&self) -> u64 {
         self.bps as u64
-    }
-
-    /// What arrived of late, in bits per second.
-    pub(crate) fn acked_bps(&mut self) -> u64 {
-        let latest_us = self.arrivals.latest_us.max(0) as u64;
-        self.acked.bps(latest_us)
     }
 
     /// 0 to 1, of the last moments.
@@ -220,7 +240,9 @@ impl Estimator {
         self.loss.ratio = loss;
         if loss > LOSS_HIGH {
             if self.may_decrease(at) {
-                self.fall(self.bps * (1.0 - 0.5 * loss), None, at);
+                let arrives = sent_bps as f64 * (1.0 - loss);
+                let target = (self.bps * (1.0 - loss)).max(arrives * BACK_OFF);
+                self.fall(target, arrives, at);
             }
         } else if loss < LOSS_LOW {
             self.rise(sent_bps as f64, at);
@@ -267,7 +289,7 @@ impl Estimator {
                 if before == Fate::Unknown
                     && let Some(arrived_us) = arrived_us
                 {
-                    self.trend.add(sent.at_us, arrived_us);
+                    self.queue.add(sent.at_us, arrived_us);
                 }
             }
         }
@@ -279,29 +301,39 @@ impl Estimator {
         let is_known = self.acked.span_us(acked_us) >= WINDOW_MIN_US;
         let acked = self.acked.bps(acked_us) as f64;
         let offered = self.offered.bps(sent_us) as f64;
-        let loss = self.loss.ratio;
-        let usage = self.trend.usage();
-        if usage == Usage::Over {
-            if self.may_decrease(at) {
-                let target = if !is_known {
-                    self.bps * BACK_OFF
-                } else if acked >= offered * DELIVERS {
-                    (self.bps * BACK_OFF).max(acked * 0.95)
-                } else {
-                    acked * BACK_OFF
-                };
-                self.fall(target, is_known.then_some(acked), at);
+        if !self.queue.stands() {
+            self.stands = None;
+        }
+        let may_decrease = is_known && self.may_decrease(at);
+        if self.queue.stands() {
+            self.increased = Some(at);
+            if self.is_longer_path(acked, offered, at) {
+                self.queue.rebase();
+                self.stands = None;
+            } else if may_decrease {
+                self.fall(acked * BACK_OFF, acked, at);
             }
-        } else if loss > LOSS_HIGH {
-            if self.may_decrease(at) {
-                let target = (self.bps * (1.0 - 0.5 * loss)).max(acked * BACK_OFF);
-                self.fall(target, is_known.then_some(acked), at);
+        } else if self.loss.is_high {
+            self.increased = Some(at);
+            if may_decrease && !self.loss.is_own(offered) {
+                let target = (self.bps * (1.0 - self.loss.ratio)).max(acked * BACK_OFF);
+                self.fall(target, acked, at);
             }
-        } else if usage == Usage::Normal && loss < LOSS_LOW && is_known {
+        } else if is_known && self.loss.ratio <= self.loss.low() && !self.queue.is_busy() {
             self.rise(acked, at);
         } else {
             self.increased = Some(at);
         }
+    }
+
+    /// Whether what looks like a queue is a path that has become longer: everything arrives, and sending less does not shrink it.
+    fn is_longer_path(&mut self, acked: f64, offered: f64, at: Instant) -> bool {
+        let length_us = self.queue.length_us();
+        let (since, length_then_us) = *self.stands.get_or_insert((at, length_us));
+        acked >= offered * DELIVERS
+            && self.loss.ratio <= LOSS_LOW
+            && length_us >= length_then_us * 4 / 5
+            && at.saturating_duration_since(since) >= PATH_CHANGED
     }
 
     fn may_decrease(&self, at: Instant) -> bool {
@@ -309,9 +341,23 @@ impl Estimator {
             .is_none_or(|when| at.saturating_duration_since(when) >= BETWEEN_DECREASES)
     }
 
-    fn fall(&mut self, target: f64, ceiling: Option<f64>, at: Instant) {
+    fn fall(&mut self, target: f64, acked: f64, at: Instant) {
         self.bps = self.bps.min(target).clamp(MIN_BPS, MAX_BPS);
-        self.ceiling_bps = ceiling.or(self.ceiling_bps);
+        let again = self
+            .ceiling
+            .as_ref()
+            .filter(|before| (0.7..1.4).contains(&(acked / before.bps.max(1.0))));
+        let hold = match again {
+            // One course of events may have many steps.
+            Some(before) if at < before.until => before.hold,
+            Some(before) => (before.hold * 2).min(HOLD_MAX),
+            None => HOLD_MIN,
+        };
+        self.ceiling = Some(Ceiling {
+            bps: acked,
+            until: at + hold,
+            hold,
+        });
         self.setbacks = self.setbacks.wrapping_add(1);
         self.decreased = Some(at);
         self.increased = Some(at);
@@ -321,21 +367,21 @@ impl Estimator {
         let since = self.increased.replace(at).map_or(0.0, |when| {
             at.saturating_duration_since(when).as_secs_f64().min(1.0)
         });
-        let is_near = self
-            .ceiling_bps
-            .is_some_and(|ceiling| (0.8 * ceiling..1.2 * ceiling).contains(&self.bps));
-        let risen = if is_near {
-            self.bps + GROWTH_NEAR_BPS * since
-        } else if self.setbacks == 0 {
-            self.bps * GROWTH_FIRST.powf(since)
+        let growth = if self.setbacks == 0 {
+            GROWTH_FIRST
         } else {
-            self.bps * GROWTH.powf(since)
+            GROWTH
         };
-        let bound = acked * ABOVE_ACKED + ABOVE_ACKED_BPS;
+        let mut bound = (acked * ABOVE_ACKED + ABOVE_ACKED_BPS).max(CALM_BPS);
+        if let Some(ceiling) = &self.ceiling
+            && at < ceiling.until
+        {
+            bound = bound.min(ceiling.bps);
+        }
         // What arrived without harm is carried.
         self.bps = self
             .bps
-            .max(risen.min(bound))
+            .max((self.bps * growth.powf(since)).min(bound))
             .max(acked)
             .clamp(MIN_BPS, MAX_BPS);
     }
@@ -385,11 +431,41 @@ impl LossSpan {
         if now_us - self.since_us < LOSS_SPAN_US || self.total < LOSS_PACKETS_MIN {
             return;
         }
-        *self = Self {
-            since_us: now_us,
-            ratio: f64::from(self.lost.min(self.total)) / f64::from(self.total),
-            ..Self::default()
-        };
+        let lost = self.lost.min(self.total);
+        self.ratio = f64::from(lost) / f64::from(self.total);
+        self.is_high = self.ratio > self.high() && lost >= LOST_MIN;
+        if self.ratio < self.own / 3.0 {
+            self.own *= 0.9;
+        }
+        if self.ratio <= LOSS_LOW {
+            self.acted_on = None;
+        }
+        self.since_us = now_us;
+        self.lost = 0;
+        self.total = 0;
+    }
+
+    fn high(&self) -> f64 {
+        LOSS_HIGH.max(self.own * 1.5)
+    }
+
+    fn low(&self) -> f64 {
+        LOSS_LOW.max(self.own)
+    }
+
+    /// Takes up that loss is high. Whether it is the path's own: less was sent since something was last done about it, and as
+    /// much is lost.
+    fn is_own(&mut self, offered: f64) -> bool {
+        self.is_high = false;
+        let (before, offered_then) = *self.acted_on.get_or_insert((self.ratio, offered));
+        let is_own = offered < offered_then * BACK_OFF
+            && self.ratio > before * 0.7
+            && self.ratio <= LOSS_OWN_MAX;
+        if is_own {
+            self.own = self.ratio;
+            self.acted_on = None;
+        }
+        is_own
     }
 }
 

@@ -121,7 +121,7 @@ impl Demand {
 }
 
 /// Spreads an estimate: audio first, then the lowest layer for everyone, then more, screens before cameras and cameras in turn.
-/// Within a kind, demands that come first are served first. `None` pauses a track that does not fit.
+/// Within a kind, tracks with lower numbers are served first. `None` pauses a track that does not fit.
 pub(crate) fn allocate(estimate_bps: u64, audio_bps: u64, videos: &[Demand]) -> Vec<Option<Layer>> {
     Plan::new(videos).fill(estimate_bps.saturating_sub(audio_bps))
 }
@@ -141,7 +141,7 @@ impl<'a> Plan<'a> {
         order.sort_by_key(|index| {
             videos
                 .get(*index)
-                .is_some_and(|video| video.source != Source::Screen)
+                .map(|video| (video.source != Source::Screen, video.track))
         });
         Self {
             videos,
@@ -193,13 +193,20 @@ impl<'a> Plan<'a> {
         self.layers()
     }
 
-    /// The first track in the order of serving that can have more within a budget.
-    fn next_turn(&self, budget: u64) -> Option<usize> {
+    fn has_paused(&self) -> bool {
+        self.videos
+            .iter()
+            .zip(&self.taken)
+            .any(|(video, taken)| *taken == 0 && video.steps().1 > 0)
+    }
+
+    /// The first track in the order of serving that can have more within a budget, and what that costs.
+    fn next_turn(&self, budget: u64) -> Option<(usize, u64)> {
         self.turns()
             .into_iter()
             .filter(|(index, level)| self.taken.get(*index) == Some(level))
-            .map(|(index, _)| index)
-            .find(|index| self.next(*index).is_some_and(|cost| cost <= budget))
+            .filter_map(|(index, _)| Some((index, self.next(index)?)))
+            .find(|(_, cost)| *cost <= budget)
     }
 
     /// Each track with each of its steps, in the order of serving.
@@ -253,24 +260,49 @@ impl<'a> Plan<'a> {
 
 /// Room that an estimate must leave before more is sent.
 const HEADROOM_PERCENT: u64 = 115;
-/// How long there must be room.
+/// How long there must be room, and while nothing ever went wrong.
 const UP_AFTER: Duration = Duration::from_secs(1);
+const UP_AFTER_AT_FIRST: Duration = Duration::from_millis(300);
+/// How long after it went wrong a track may be paused. A low estimate alone is no reason.
+const SUSPECT: Duration = Duration::from_secs(10);
 /// How long too much may be sent while nothing goes wrong: rates swing.
 const DOWN_AFTER: Duration = Duration::from_millis(500);
 /// How long nothing may have gone wrong before more is tried.
 const QUIET: Duration = Duration::from_millis(1_500);
 const TRIAL_MAX: Duration = Duration::from_secs(5);
+/// How long a trial takes once something went wrong before: a queue grows slowly where it is only a little too much.
+const TRIAL_MIN: Duration = Duration::from_secs(3);
+/// What goes wrong this soon after a trial is its fault.
+const BLAME: Duration = Duration::from_secs(10);
 /// Between trials; it doubles with each that fails.
 const PAUSE_MIN: Duration = Duration::from_secs(2);
 const PAUSE_MAX: Duration = Duration::from_secs(60);
-/// A trial sends at most this many times the estimate.
+/// A trial sends at most this many times the estimate: one step more, and steps while nothing ever went wrong.
 const TRIAL_REACH: u64 = 3;
+const TRIAL_REACH_AT_FIRST: u64 = 2;
 
 /// More than the estimate allows, since when, and what there was before.
 #[derive(Debug)]
 struct Trial {
     since: Instant,
-    before: Vec<Option<Layer>>,
+    /// By track.
+    before: Vec<(u64, Option<Layer>)>,
+}
+
+impl Trial {
+    /// What there was before, where it is still to be had.
+    fn before(&self, videos: &[Demand]) -> Option<Vec<Option<Layer>>> {
+        videos
+            .iter()
+            .map(|video| {
+                let (_, layer) = self
+                    .before
+                    .iter()
+                    .find(|(track, _)| *track == video.track)?;
+                video.can_have(*layer).then_some(*layer)
+            })
+            .collect()
+    }
 }
 
 /// The layers of one subscriber over time.
@@ -279,9 +311,12 @@ pub(crate) struct Allocator {
     given: Vec<(Demand, Option<Layer>)>,
     setbacks: u32,
     calm_since: Option<Instant>,
+    wrong_at: Option<Instant>,
     over_since: Option<Instant>,
     under_since: Option<Instant>,
     trial: Option<Trial>,
+    /// When the last trial was found good.
+    won: Option<Instant>,
     next_trial: Option<Instant>,
     pause: Duration,
 }
@@ -292,9 +327,11 @@ impl Allocator {
             given: Vec::new(),
             setbacks: 0,
             calm_since: None,
+            wrong_at: None,
             over_since: None,
             under_since: None,
             trial: None,
+            won: None,
             next_trial: None,
             pause: PAUSE_MIN,
         }
@@ -313,6 +350,18 @@ impl Allocator {
         let budget = estimate_bps.saturating_sub(audio_bps);
         let went_wrong = setbacks != self.setbacks;
         self.setbacks = setbacks;
+        if went_wrong {
+            self.wrong_at = Some(now);
+        }
+        if let Some(won) = self.won {
+            if now.saturating_duration_since(won) >= BLAME {
+                self.won = None;
+                self.pause = PAUSE_MIN;
+            } else if went_wrong {
+                self.won = None;
+                self.lose(now);
+            }
+        }
         if went_wrong || self.calm_since.is_none() {
             self.calm_since = Some(now);
         }
@@ -324,7 +373,9 @@ impl Allocator {
                 self.over_since = None;
                 self.under_since = None;
                 self.trial = None;
-                Plan::new(videos).fill(budget * 100 / HEADROOM_PERCENT)
+                let all = vec![Some(Layer::Full); videos.len()];
+                let least = self.least(now, videos, &all);
+                allocate(room(budget).max(least), 0, videos)
             }
         };
         self.given = videos.iter().copied().zip(next.iter().copied()).collect();
@@ -333,16 +384,23 @@ impl Allocator {
 
     /// What the tracks have now, where they and what is wanted of them are as before.
     fn carry_over(&self, videos: &[Demand]) -> Option<Vec<Option<Layer>>> {
-        let is_same = videos.len() == self.given.len()
-            && videos
-                .iter()
-                .zip(&self.given)
-                .all(|(video, (before, given))| {
-                    video.track == before.track
-                        && video.choice == before.choice
-                        && video.can_have(*given)
-                });
-        is_same.then(|| self.given.iter().map(|(_, given)| *given).collect())
+        if videos.len() != self.given.len() {
+            return None;
+        }
+        let is_of = |video: &Demand, before: &Demand| video.track == before.track;
+        videos
+            .iter()
+            .zip(&self.given)
+            .map(|(video, at_its_place)| {
+                // They come in the order of before, unless the caller's table was laid out anew.
+                let (before, given) = if is_of(video, &at_its_place.0) {
+                    at_its_place
+                } else {
+                    self.given.iter().find(|(before, _)| is_of(video, before))?
+                };
+                (video.choice == before.choice && video.can_have(*given)).then_some(*given)
+            })
+            .collect()
     }
 
     fn go_on(
@@ -355,23 +413,20 @@ impl Allocator {
     ) -> Vec<Option<Layer>> {
         let spent = cost(videos, &given);
         if let Some(trial) = self.trial.take() {
-            let is_over = now.saturating_duration_since(trial.since) >= TRIAL_MAX;
-            if !went_wrong && spent <= budget {
+            let taken = now.saturating_duration_since(trial.since);
+            let is_long = self.setbacks == 0 || taken >= TRIAL_MIN;
+            if !went_wrong && spent <= budget && is_long {
                 // The estimate has come up to it.
-                self.pause = PAUSE_MIN;
-                self.next_trial = Some(now + UP_AFTER);
-            } else if went_wrong || is_over {
-                self.next_trial = Some(now + self.pause);
-                self.pause = (self.pause * 2).min(PAUSE_MAX);
-                let fits = cost(videos, &trial.before) <= budget
-                    && videos
-                        .iter()
-                        .zip(&trial.before)
-                        .all(|(video, layer)| video.can_have(*layer));
-                return if fits {
-                    trial.before
-                } else {
-                    Plan::new(videos).fill(budget)
+                self.won = Some(now);
+                self.next_trial = Some(now + self.up_after());
+            } else if went_wrong || taken >= TRIAL_MAX {
+                self.lose(now);
+                return match trial.before(videos) {
+                    Some(before) if cost(videos, &before) <= budget => before,
+                    _ => {
+                        let least = self.least(now, videos, &given);
+                        allocate(budget.max(least), 0, videos)
+                    }
                 };
             } else {
                 self.trial = Some(trial);
@@ -383,15 +438,16 @@ impl Allocator {
             let since = *self.over_since.get_or_insert(now);
             if went_wrong || now.saturating_duration_since(since) >= DOWN_AFTER {
                 self.over_since = None;
-                return Plan::new(videos).fill(budget);
+                let least = self.least(now, videos, &given);
+                return allocate(budget.max(least), 0, videos);
             }
             return given;
         }
         self.over_since = None;
-        let better = Plan::new(videos).fill(budget * 100 / HEADROOM_PERCENT);
+        let better = allocate(room(budget), 0, videos);
         if cost(videos, &better) > spent || count(&better) > count(&given) {
             let since = *self.under_since.get_or_insert(now);
-            if now.saturating_duration_since(since) >= UP_AFTER {
+            if now.saturating_duration_since(since) >= self.up_after() {
                 self.under_since = None;
                 return better;
             }
@@ -399,6 +455,43 @@ impl Allocator {
         }
         self.under_since = None;
         self.attempt(now, budget, spent, videos, given)
+    }
+
+    /// What is sent in any case while there is no evidence that it is too much: the lowest layer of all that have one.
+    fn least(&self, now: Instant, videos: &[Demand], given: &[Option<Layer>]) -> u64 {
+        let is_suspect = self
+            .wrong_at
+            .is_some_and(|at| now.saturating_duration_since(at) < SUSPECT);
+        if is_suspect {
+            return 0;
+        }
+        videos
+            .iter()
+            .zip(given)
+            .filter(|(_, layer)| layer.is_some())
+            .filter_map(|(video, _)| {
+                video
+                    .steps()
+                    .0
+                    .first()
+                    .copied()
+                    .filter(|_| video.steps().1 > 0)
+            })
+            .map(|(_, cost)| cost)
+            .sum()
+    }
+
+    fn lose(&mut self, now: Instant) {
+        self.next_trial = Some(now + self.pause);
+        self.pause = (self.pause * 2).min(PAUSE_MAX);
+    }
+
+    fn up_after(&self) -> Duration {
+        if self.setbacks == 0 {
+            UP_AFTER_AT_FIRST
+        } else {
+            UP_AFTER
+        }
     }
 
     /// One step more than the estimate allows, when all has been well for a while.
@@ -410,24 +503,47 @@ impl Allocator {
         videos: &[Demand],
         given: Vec<Option<Layer>>,
     ) -> Vec<Option<Layer>> {
+        let quiet = if self.setbacks == 0 {
+            UP_AFTER_AT_FIRST
+        } else {
+            QUIET
+        };
         let is_quiet = self
             .calm_since
-            .is_some_and(|since| now.saturating_duration_since(since) >= QUIET);
+            .is_some_and(|since| now.saturating_duration_since(since) >= quiet);
         if !is_quiet || self.next_trial.is_some_and(|at| now < at) {
             return given;
         }
         let mut plan = Plan::holding(videos, &given);
-        let reach = budget.saturating_mul(TRIAL_REACH).saturating_sub(spent);
-        let Some(index) = plan.next_turn(reach) else {
+        let within = |reach: u64, spent: u64| budget.saturating_mul(reach).saturating_sub(spent);
+        // A track that is paused is tried however little the estimate is: nothing else could raise it.
+        let reach = if plan.has_paused() {
+            u64::MAX
+        } else {
+            within(TRIAL_REACH, spent)
+        };
+        let Some((index, cost)) = plan.next_turn(reach) else {
             return given;
         };
         plan.take(index);
+        let mut spent = spent + cost;
+        while self.setbacks == 0
+            && let Some((index, cost)) = plan.next_turn(within(TRIAL_REACH_AT_FIRST, spent))
+        {
+            plan.take(index);
+            spent += cost;
+        }
         self.trial = Some(Trial {
             since: now,
-            before: given,
+            before: videos.iter().map(|video| video.track).zip(given).collect(),
         });
         plan.layers()
     }
+}
+
+/// What may be spent on more than there is.
+fn room(budget: u64) -> u64 {
+    budget.saturating_mul(100) / HEADROOM_PERCENT
 }
 
 fn cost(videos: &[Demand], given: &[Option<Layer>]) -> u64 {

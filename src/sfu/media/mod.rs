@@ -19,6 +19,8 @@ pub(crate) mod estimate;
 pub(crate) mod keyframes;
 pub(crate) mod layers;
 pub(crate) mod meter;
+#[cfg(test)]
+mod path;
 pub(crate) mod rewrite;
 pub(crate) mod speaker;
 pub(crate) mod switch;

@@ -4,6 +4,7 @@ mod channel;
 mod notifications;
 mod presence;
 mod replies;
+mod room;
 mod rules;
 mod topics;
 

@@ -17,7 +17,7 @@ async fn app() -> TestApp {
 }
 
 /// Notifies a user; `fails` undoes the transaction.
-async fn notify(
+pub(super) async fn notify(
     app: &TestApp,
     user: &Client,
     kind: &str,

@@ -1,6 +1,7 @@
 use proptest::prelude::*;
 
 use super::*;
+use crate::media::path::Path;
 
 const Q: Option<Layer> = Some(Layer::Quarter);
 const H: Option<Layer> = Some(Layer::Half);
@@ -125,11 +126,11 @@ impl Subscriber {
         Self {
             allocator: Allocator::new(),
             now: Instant::now(),
-            setbacks: 0,
+            setbacks: 1,
         }
     }
 
-    /// Decisions each 100 ms; the last one.
+    /// Decisions each 100 ms; the last one. Something went wrong before.
     fn after(&mut self, ms: u64, estimate: u64, videos: &[Demand]) -> Vec<Option<Layer>> {
         let mut last = Vec::new();
         for _ in 0..(ms / 100).max(1) {
@@ -210,8 +211,13 @@ fn a_trial_that_fails_ends_at_once_and_the_next_ones_come_ever_later() {
 #[test]
 fn nothing_far_above_the_estimate_is_tried() {
     let mut subscriber = Subscriber::new();
-    let videos = [screen(1, 4_000_000)];
-    assert_eq!(subscriber.after(20_000, 500_000, &videos), [None]);
+    let videos = [Demand {
+        rates: [Some(150_000), None, Some(4_000_000)],
+        ..camera(1)
+    }];
+    for _ in 0..200 {
+        assert_eq!(subscriber.after(100, 500_000, &videos), [Q]);
+    }
 }
 
 #[test]
@@ -233,6 +239,123 @@ fn what_is_wanted_changes_at_once() {
         ..camera(2)
     };
     assert_eq!(subscriber.after(100, 5_000_000, &[without_full]), [H]);
+}
+
+/// A subscriber behind a path, which decides each 100 ms; a change of layers takes effect at once.
+struct Viewer {
+    path: Path,
+    allocator: Allocator,
+    videos: Vec<Demand>,
+    given: Vec<Option<Layer>>,
+    changes: usize,
+}
+
+impl Viewer {
+    fn new(link_bps: u64, cameras: u64) -> Self {
+        Self {
+            path: Path::new(link_bps),
+            allocator: Allocator::new(),
+            videos: (0..cameras).map(camera).collect(),
+            given: Vec::new(),
+            changes: 0,
+        }
+    }
+
+    /// The share of packets that were lost.
+    fn watch(&mut self, seconds: f64) -> f64 {
+        self.changes = 0;
+        (self.path.sent, self.path.lost) = (0, 0);
+        let mut frame = 0;
+        self.path.run_with(seconds, 1_000, |path| {
+            if frame % 3 == 0 {
+                let (bps, setbacks) = (path.estimator.bps(), path.estimator.setbacks());
+                let next = self
+                    .allocator
+                    .update(path.at(), bps, setbacks, 0, &self.videos);
+                self.changes += usize::from(next != self.given);
+                self.given = next;
+            }
+            frame += 1;
+            cost(&self.videos, &self.given)
+        });
+        self.path.lost as f64 / self.path.sent as f64
+    }
+}
+
+#[test]
+fn a_wide_path_gets_all_layers_within_seconds() {
+    let mut viewer = Viewer::new(100_000_000, 1);
+    viewer.watch(1.0);
+    assert_eq!(viewer.given, [F]);
+    let mut viewer = Viewer::new(100_000_000, 15);
+    viewer.watch(0.2);
+    assert!(viewer.given.iter().all(Option::is_some));
+    viewer.watch(10.0);
+    assert!(viewer.given.iter().all(|layer| *layer == F));
+}
+
+#[test]
+fn a_narrow_path_settles_with_little_loss() {
+    for queue_us in [50_000, 150_000, 400_000, 1_000_000] {
+        let mut viewer = Viewer::new(1_500_000, 4);
+        viewer.path.queue_us = queue_us;
+        viewer.watch(10.0);
+        let loss = viewer.watch(120.0);
+        assert!(viewer.given.iter().all(Option::is_some));
+        assert!(cost(&viewer.videos, &viewer.given) >= 900_000);
+        assert!(viewer.changes < 24, "{} with {queue_us}", viewer.changes);
+        assert!(loss < 0.02, "{loss} with {queue_us}");
+    }
+}
+
+#[test]
+fn a_path_for_one_low_layer_keeps_it() {
+    for queue_us in [50_000, 150_000, 400_000, 1_000_000] {
+        let mut viewer = Viewer::new(250_000, 1);
+        viewer.path.queue_us = queue_us;
+        viewer.watch(10.0);
+        let loss = viewer.watch(120.0);
+        assert_eq!(viewer.given, [Q]);
+        assert!(viewer.changes < 20, "{} with {queue_us}", viewer.changes);
+        assert!(loss < 0.05, "{loss} with {queue_us}");
+    }
+}
+
+#[test]
+fn a_path_that_becomes_narrow_gets_a_low_layer_within_three_seconds() {
+    for queue_us in [50_000, 150_000, 400_000, 1_000_000] {
+        let mut viewer = Viewer::new(20_000_000, 1);
+        viewer.path.queue_us = queue_us;
+        viewer.watch(10.0);
+        assert_eq!(viewer.given, [F]);
+        viewer.path.link_bps = 300_000.0;
+        viewer.watch(3.0);
+        assert_eq!(viewer.given, [Q], "with {queue_us}");
+    }
+}
+
+#[test]
+fn a_path_that_carries_nothing_pauses_video_and_a_low_number_does_not() {
+    let mut viewer = Viewer::new(60_000, 1);
+    viewer.watch(15.0);
+    assert_eq!(viewer.given, [None]);
+    let mut subscriber = Subscriber::new();
+    subscriber.setbacks = 0;
+    let videos = [camera(1), camera(2)];
+    assert_eq!(subscriber.after(20_000, 50_000, &videos), [Q, Q]);
+}
+
+#[test]
+fn the_order_of_demands_does_not_matter() {
+    let mut subscriber = Subscriber::new();
+    let (one, other) = (camera(1), camera(2));
+    let given = subscriber.after(100, 900_000, &[one, other]);
+    assert_eq!(given, [H, Q]);
+    assert_eq!(subscriber.after(100, 900_000, &[other, one]), [Q, H]);
+    // On trial, and back.
+    assert_eq!(subscriber.after(2_000, 900_000, &[other, one]), [H, H]);
+    subscriber.setbacks += 1;
+    assert_eq!(subscriber.after(100, 900_000, &[one, other]), [H, Q]);
 }
 
 fn any_demand() -> impl Strategy<Value = Demand> {
