@@ -87,8 +87,11 @@ describe("the user's room", () => {
     const query = { perPage: 50, filter: `user = "${ann.record.id}"` };
     const refused = await ann.do("request", "GET", "/api/collections/posts/records", { query });
     assert.equal(refused.status_code, 413);
-    const whole = await ann.do("request", "GET", "/api/collections/posts/records", { query, accept_parts: true });
-    assert.deepEqual([whole.status_code, whole.data.items.length], [200, 4]);
+    for (const encoding of ["msgpack", "json"]) {
+      await ann.do("speakInUserRoom", encoding);
+      const whole = await ann.do("request", "GET", "/api/collections/posts/records", { query, accept_parts: true });
+      assert.deepEqual([whole.status_code, whole.data.items.length], [200, 4]);
+    }
     const body = { type: "html", content: "x".repeat(300_000), is_public: true };
     await assert.rejects(ann.do("request", "POST", "/posts", { body }), "more than the channel's limit");
   });
@@ -104,6 +107,8 @@ describe("the user's room", () => {
       await window.stage.connectUserRoom();
     }, [ann.record.email]);
     await eventually(async () => (await ann.do("connection")).states.includes("channel closed"), "the first channel to close", 3000, () => ann.do("connection"));
+    const told = (await ann.do("pushes")).find((one) => one.type === "closed");
+    assert.equal(told.data.reason, "replaced");
     const answer = await page.evaluate(() => window.stage.request("GET", "/user/notifications"));
     assert.equal(answer.status_code, 200);
   });
