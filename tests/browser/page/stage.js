@@ -16,6 +16,8 @@ let failures = [];
 let remote = new Map();
 let local = {};
 let eventSource, streamed = [];
+/** How often the stream broke off. */
+let breaks = 0;
 
 const title = document.querySelector("#title");
 const status = document.querySelector("#status");
@@ -244,13 +246,13 @@ async function measure(count, method, endpoint, more) {
   return { times, answers: [...answers] };
 }
 
-/** The browser's own stream of the user's events. */
-function listen() {
-  eventSource = new EventSource(`/api/user/sse?token=${account.token}`);
+/** The browser's own stream of the user's events, from an address that leads to the server. */
+function listen(base) {
+  eventSource = new EventSource(`${base}/api/user/sse?token=${account.token}`);
   eventSource.onmessage = ({ data, lastEventId }) => streamed.push({ ...JSON.parse(data), lastEventId });
-  return new Promise((done, fail) => {
+  eventSource.onerror = () => (breaks += 1);
+  return new Promise((done) => {
     eventSource.onopen = () => done();
-    eventSource.onerror = () => fail(new Error("no stream"));
   });
 }
 
@@ -287,6 +289,7 @@ window.stage = {
   messages: () => messages,
   pushes: () => pushes,
   streamed: () => streamed,
+  breaks: () => breaks,
   connection: () => ({ state: room?.pc.connectionState, channel: room?.events?.channel.readyState, states, failures, offersAnswered: room?.offersAnswered, ownOffers: room?.ownOffers }),
   offer: () => room.pc.remoteDescription.sdp,
   answerSdp: () => room.pc.localDescription.sdp,
