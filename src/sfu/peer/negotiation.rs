@@ -535,6 +535,8 @@ impl Peer {
             }
             if uplink.is_sending && !section.sends {
                 changes.ended.push(index);
+                // What it sends next is another track, also where browsers keep the number of its stream.
+                uplink.streams = None;
             }
             uplink.is_sending = section.sends;
         }
