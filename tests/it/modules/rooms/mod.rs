@@ -3,6 +3,7 @@
 mod access;
 mod crowded;
 mod entering;
+mod live;
 mod members;
 mod model;
 mod paid;

@@ -282,7 +282,7 @@ impl<P: Plane> Room<P> {
             None => ("empty", None),
         };
         if done.is_some() {
-            self.broadcast("room_closed", Data::map([("reason", why.into())]));
+            self.announce("room_closed", Data::map([("reason", why.into())]));
         }
         self.push();
         while let Some(asking) = self.asking.take() {
@@ -435,8 +435,6 @@ impl<P: Plane> Room<P> {
                 self.tell(&audience, EVENTS, &kind, data);
             }
             Command::Close { why, done } => {
-                let data = Data::map([("reason", why.into())]);
-                self.publish("room_closed", &data);
                 self.closing = Some((why, done));
             }
         }

@@ -682,7 +682,7 @@ async fn a_closed_room_stores_what_was_said_and_says_good_bye() {
         .map(|(topic, event)| (topic.as_str(), event["type"].clone()))
         .collect();
     let expected =
-        ["participant_joined", "room_closed", "chat"].map(|kind| ("room_events", json!(kind)));
+        ["participant_joined", "chat", "room_closed"].map(|kind| ("room_events", json!(kind)));
     assert_eq!(kinds, expected);
 }
 

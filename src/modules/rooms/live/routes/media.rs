@@ -5,11 +5,12 @@ use std::time::Instant;
 use actix_web::http::StatusCode;
 use actix_web::web::{Data, Path, Payload};
 use actix_web::{HttpRequest, HttpResponse};
-use serde_json::{Value as Json, json};
+use serde_json::json;
 
 use super::ID_CHARS_MAX;
 use crate::http::rate::RateLimits;
 use crate::http::{ApiError, Caller, json as response};
+use crate::live::ice_servers;
 use crate::model::Record;
 use crate::modules::input::{Fields, refused};
 use crate::modules::rooms::live::error::Error;
@@ -52,11 +53,11 @@ pub(super) async fn join_room(
             json!({"status": "waiting", "participant_id": &*waiter.id, "room_id": room.id()});
         return Ok(response::response(StatusCode::ACCEPTED, body.to_string()));
     }
-    let user = who.subject.user().map(str::to_owned);
+    let subject = who.subject.id().to_owned();
     let joined = rooms.join(&room, who, is_simulcast).await?;
     let shown = engine.show(room, &caller.info, "").await?;
     let participants = Value::List(joined.participants).to_json();
-    let ice_servers = ice_servers(&rooms, user.as_deref());
+    let ice_servers = ice_servers(engine, &subject);
     let mut out = br#"{"participant_id":"#.to_vec();
     crate::base::json::write_str(&mut out, joined.id.as_str());
     out.extend_from_slice(br#","sdp":{"type":"offer","sdp":"#);
@@ -69,11 +70,6 @@ pub(super) async fn join_room(
     crate::base::json::write_value(&mut out, &participants);
     out.push(b'}');
     Ok(response::ok(out))
-}
-
-/// The servers that help clients to reach the media port.
-fn ice_servers(_rooms: &LiveRooms, _user: Option<&str>) -> Json {
-    json!([])
 }
 
 /// Lets hosts in, and those who are in already; others wait where the room has a waiting room.
