@@ -2,6 +2,7 @@
 
 mod access;
 mod crowded;
+mod entering;
 mod live;
 mod members;
 mod model;
