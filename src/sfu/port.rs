@@ -105,9 +105,20 @@ impl Sfu {
             .build()?;
         let counters = Arc::<Counters>::default();
         let guard = runtime.enter();
-        let port = Port::bind(options.bind, &options.public_ips, Arc::clone(&counters))?;
+        let bound = Port::bind(options.bind, &options.public_ips, Arc::clone(&counters));
         drop(guard);
-        let identity = Identity::generate().map_err(io::Error::other)?;
+        let made = bound.and_then(|port| {
+            let identity = Identity::generate().map_err(io::Error::other)?;
+            Ok((port, identity))
+        });
+        let (port, identity) = match made {
+            Ok(made) => made,
+            Err(error) => {
+                // Dropped inside another runtime, it would panic.
+                runtime.shutdown_background();
+                return Err(error);
+            }
+        };
         Ok(Self {
             parts: Arc::new(Parts {
                 options: options.clone(),

@@ -154,6 +154,7 @@ describe("other ways to be a client", () => {
     const [ann, bob, carl] = await people.persons("ann", "bob", "carl");
     const room = await ann.room();
     await ann.join(room);
+    await ann.message("track_published", (data) => data.kind === "video");
     await bob.join(room, { deaf: true });
     await carl.join(room);
     await Promise.all([ann.sees([bob, carl]), carl.sees([ann, bob]), bob.sees([ann])]);

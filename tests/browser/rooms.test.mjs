@@ -49,7 +49,9 @@ describe("a video room", () => {
   test("eight people who come at once see each other", async () => {
     const all = await people.persons("ann", "bob", "carl", "dora", "emil", "fay", "gus", "hana");
     const room = await all[0].room();
-    await Promise.all(all.map((one) => one.join(room)));
+    // 56 videos on one machine: small, slow and not shown, which is nothing to the server.
+    const options = (one) => ({ isHidden: true, tracks: { camera: one.picture({ fps: 4 }) } });
+    await Promise.all(all.map((one) => one.join(room, options(one))));
     await allSee(all, 40_000);
     const { participants, count } = await all[0].call("GET", `/api/rooms/${room}/participants`);
     assert.equal(count, 8);

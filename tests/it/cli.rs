@@ -78,6 +78,17 @@ async fn a_busy_port_ends_with_a_message() {
     assert!(text.contains(&address), "{text}");
 }
 
+#[tokio::test]
+async fn a_busy_port_of_rooms_that_was_asked_for_ends_with_a_message() {
+    let (_root, dir) = fresh();
+    let busy = std::net::UdpSocket::bind("127.0.0.1:0").unwrap();
+    let address = busy.local_addr().unwrap();
+    let port = address.port().to_string();
+    let arguments = ["serve", "--http", "127.0.0.1:0", "--rtc-port", &port];
+    let text = process::run(&binary(), &dir, &arguments).fails();
+    assert!(text.contains(&address.to_string()), "{text}");
+}
+
 #[test]
 fn an_unusable_directory_ends_with_a_message() {
     let (root, _) = fresh();

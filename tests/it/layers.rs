@@ -110,6 +110,10 @@ const LIBRARIES: &[(&str, &[&str])] = &[
 fn rooms_import_only_what_the_table_allows() {
     let mut found: BTreeMap<(String, String), Vec<String>> = BTreeMap::new();
     for source in sources() {
+        // A package of its own: it can import nothing of ours, and names its own parts by `crate`.
+        if source.room == "sfu" {
+            continue;
+        }
         for target in rooms_named_in(&source.code) {
             if target != source.room {
                 let edge = (source.room.clone(), target);

@@ -39,6 +39,9 @@ pub(crate) type PeerKey = u32;
 /// What a client may send over DTLS without completing a message, in bytes. SCTP's own window bounds who keeps to it; it takes a
 /// message that never ends beyond that.
 const UNREAD_MAX: usize = 2 * RECEIVE_BUFFER as usize;
+/// How much of what came together an acknowledgement is taken to be for, in bytes: less than there may be, so that noise between
+/// a client's own datagrams does not count for it.
+const UNSURE_MAX: usize = 16 * 1024;
 /// What acknowledging one of our messages may cost the client, in bytes.
 const ACKNOWLEDGEMENT: usize = 256;
 /// The first bytes of DTLS records (RFC 7983).
@@ -119,6 +122,8 @@ pub(crate) struct Peer {
     is_over: bool,
     /// What came over DTLS since the last message, in bytes.
     unread: usize,
+    /// What came over DTLS and was not acknowledged: it may be of anybody who forges the client's address.
+    unsure: usize,
     local: SocketAddr,
     _registration: Registration,
 }
@@ -161,6 +166,7 @@ impl Peer {
             is_simulcast: join.is_simulcast,
             is_over: false,
             unread: 0,
+            unsure: 0,
             media: join.media,
             local: setup
                 .candidates
@@ -425,10 +431,17 @@ impl Peer {
         self.is_dirty = false;
         let done = contained(|| {
             while let Some(datagram) = self.connection.poll_write() {
+                if is_dtls(&datagram.message) {
+                    self.unread += std::mem::take(&mut self.unsure);
+                }
                 send(datagram.transport.peer_addr, datagram.message);
             }
         });
         self.is_broken |= done.is_none();
+        if self.unread > UNREAD_MAX && !self.is_broken {
+            tracing::info!(peer = %self.id, "a peer sends messages that do not end and is removed");
+            self.is_broken = true;
+        }
     }
 
     /// Ends the connection and tells the client; what is to be sent for that comes with [`Peer::drain`].
@@ -436,6 +449,10 @@ impl Peer {
         let _ = contained(|| self.connection.close());
         self.is_dirty = true;
     }
+}
+
+fn is_dtls(datagram: &[u8]) -> bool {
+    datagram.first().is_some_and(|byte| DTLS.contains(byte))
 }
 
 /// What of this a session that carries `media` takes.

@@ -17,7 +17,7 @@ use rtc::rtp_transceiver::{
 use webrtc::peer_connection::{RTCPeerConnection, RTCSdpType, RTCSessionDescription};
 
 use super::Peer;
-use super::connection::{MESSAGE_MAX, MESSAGE_TAKEN, internal};
+use super::connection::{MESSAGE_MAX, internal};
 use super::contained::contained;
 use super::sdp::{self, Dress, Section, Undress};
 use crate::Error;
@@ -377,7 +377,7 @@ impl Peer {
                 return Err(unusable(other.and_then(Result::err)));
             }
         };
-        self.bind_adopted(&found);
+        self.bind_adopted(&found, known);
         self.note_slots(&found);
         let changes = self.note_uplinks(&found);
         // The connection answers as if nothing were settled; the roles are those of the first answer (RFC 8842 section 5.3).
@@ -453,9 +453,19 @@ impl Peer {
         Ok(())
     }
 
-    /// Finds the transceivers that the connection has made for adopted sections.
-    fn bind_adopted(&mut self, found: &[Section]) {
+    /// Finds the transceivers that the connection has made for adopted sections: uplinks from index `known` on. On a section that
+    /// only receives it sends what was waiting for a section (RFC 9429 section 5.10): that one is a slot's, and no uplink.
+    fn bind_adopted(&mut self, found: &[Section], known: usize) {
         let connection = &mut self.connection;
+        for slot in &mut self.slots {
+            slot.mid = mid_of(connection, slot.transceiver);
+        }
+        let slots = &self.slots;
+        let mut index = 0;
+        self.uplinks.retain(|uplink| {
+            index += 1;
+            index <= known || slots.iter().all(|slot| slot.mid != uplink.mid)
+        });
         let ids: Vec<_> = connection.get_transceivers().collect();
         for uplink in self
             .uplinks
@@ -525,6 +535,8 @@ impl Peer {
             }
             if uplink.is_sending && !section.sends {
                 changes.ended.push(index);
+                // What it sends next is another track, also where browsers keep the number of its stream.
+                uplink.streams = None;
             }
             uplink.is_sending = section.sends;
         }
@@ -572,7 +584,7 @@ fn check(text: &str) -> Result<Vec<Section>, Error> {
 
 fn parse(kind: RTCSdpType, text: String) -> Result<RTCSessionDescription, Error> {
     // The connection takes the lower bound of both sides for both directions; ours for what it is sent does not hang on the client.
-    let text = sdp::with_message_max(&text, MESSAGE_TAKEN);
+    let text = sdp::with_message_max(&text, MESSAGE_MAX);
     let parsed = contained(|| match kind {
         RTCSdpType::Offer => RTCSessionDescription::offer(text),
         _ => RTCSessionDescription::answer(text),

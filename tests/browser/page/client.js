@@ -335,14 +335,15 @@ function sectionOf(sdp, mid) {
   return sdp.split(/(?=^m=)/m).find((section) => section.split(/\r?\n/).includes(`a=mid:${mid}`)) ?? "";
 }
 
-/** An answer that came in parts. */
+/** An answer that came in parts: bytes in MessagePack, text in JSON. */
 function assemble(parts) {
-  parts.sort((one, other) => one.part - other.part);
-  const bytes = new Uint8Array(parts.reduce((sum, { chunk }) => sum + chunk.length, 0));
+  const chunks = parts.sort((one, other) => one.part - other.part).map((part) => part.chunk);
+  if (typeof chunks[0] === "string") return JSON.parse(chunks.join(""));
+  const bytes = new Uint8Array(chunks.reduce((sum, chunk) => sum + chunk.length, 0));
   let at = 0;
-  for (const { chunk } of parts) {
+  for (const chunk of chunks) {
     bytes.set(chunk, at);
     at += chunk.length;
   }
-  return { request_id: parts[0].request_id, ...decode(bytes) };
+  return decode(bytes);
 }

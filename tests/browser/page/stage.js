@@ -16,6 +16,8 @@ let failures = [];
 let remote = new Map();
 let local = {};
 let eventSource, streamed = [];
+/** How often the stream broke off. */
+let breaks = 0;
 
 const title = document.querySelector("#title");
 const status = document.querySelector("#status");
@@ -63,9 +65,9 @@ async function prepare({ mic, camera } = {}) {
 
 /**
  * Joins a room; gives the server's answer. `relay` is the port to which media go instead of the server's; `kbps` keeps the
- * browser from sending less, whatever it thinks of the network.
+ * browser from sending less, whatever it thinks of the network; with `isHidden` videos are decoded and not drawn.
  */
-async function join(roomId, { tracks, relay, kbps, ...options } = {}) {
+async function join(roomId, { tracks, relay, kbps, isHidden, ...options } = {}) {
   const published = await prepare(tracks);
   if (relay) options.rewrite = (sdp) => through(sdp, relay);
   if (kbps) options.rewrite = (sdp) => atLeast(sdp, kbps);
@@ -76,7 +78,7 @@ async function join(roomId, { tracks, relay, kbps, ...options } = {}) {
     status.textContent = detail;
   });
   room.addEventListener("failure", ({ detail }) => failures.push(detail));
-  room.addEventListener("track", ({ detail }) => show(detail));
+  room.addEventListener("track", ({ detail }) => show(detail, isHidden));
   return outcome(() => room.join(published));
 }
 
@@ -111,13 +113,13 @@ function atLeast(sdp, kbps) {
   return sdp.replace(/^a=rtpmap:(\d+) VP8\/90000\r\n/gm, `$&a=fmtp:$1 ${rates}\r\n`);
 }
 
-function show({ participantId, trackId, track, stream }) {
+function show({ participantId, trackId, track, stream }, isHidden) {
   const element = document.createElement(track.kind === "video" ? "video" : "audio");
   Object.assign(element, { autoplay: true, playsInline: true, srcObject: new MediaStream([track]) });
   remote.get(track.id)?.element.closest("figure")?.remove();
   remote.set(track.id, { participantId, trackId, track, element });
   stream?.addEventListener("removetrack", (event) => event.track === track && hide(track, element));
-  if (track.kind === "audio") return;
+  if (track.kind === "audio" || isHidden) return;
   const figure = document.createElement("figure");
   const caption = document.createElement("figcaption");
   figure.dataset.participant = participantId;
@@ -244,13 +246,13 @@ async function measure(count, method, endpoint, more) {
   return { times, answers: [...answers] };
 }
 
-/** The browser's own stream of the user's events. */
-function listen() {
-  eventSource = new EventSource(`/api/user/sse?token=${account.token}`);
+/** The browser's own stream of the user's events, from an address that leads to the server. */
+function listen(base) {
+  eventSource = new EventSource(`${base}/api/user/sse?token=${account.token}`);
   eventSource.onmessage = ({ data, lastEventId }) => streamed.push({ ...JSON.parse(data), lastEventId });
-  return new Promise((done, fail) => {
+  eventSource.onerror = () => (breaks += 1);
+  return new Promise((done) => {
     eventSource.onopen = () => done();
-    eventSource.onerror = () => fail(new Error("no stream"));
   });
 }
 
@@ -287,13 +289,7 @@ window.stage = {
   messages: () => messages,
   pushes: () => pushes,
   streamed: () => streamed,
-  pair: async () => {
-    const all = [...(await room.pc.getStats()).values()];
-    const pair = all.find((one) => one.type === "candidate-pair" && one.nominated);
-    const lost = all.filter((one) => one.type === "remote-inbound-rtp").map((one) => one.fractionLost);
-    return { avail: pair?.availableOutgoingBitrate, rtt: pair?.currentRoundTripTime, lost };
-  },
-  roomPc: () => room.pc,
+  breaks: () => breaks,
   connection: () => ({ state: room?.pc.connectionState, channel: room?.events?.channel.readyState, states, failures, offersAnswered: room?.offersAnswered, ownOffers: room?.ownOffers }),
   offer: () => room.pc.remoteDescription.sdp,
   answerSdp: () => room.pc.localDescription.sdp,

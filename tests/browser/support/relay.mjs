@@ -1,7 +1,8 @@
-// A UDP relay on loopback that loses packets or limits the rate, and changes nothing else.
+// Relays on loopback: for UDP one that loses packets or limits the rate, for TCP one that can be cut. They change nothing else.
 
 import { createSocket } from "node:dgram";
 import { once } from "node:events";
+import { connect, createServer } from "node:net";
 import { after } from "node:test";
 
 /** How long a packet may wait for its turn under a limited rate before it is dropped, as routers do. */
@@ -72,6 +73,31 @@ export async function relay(target, limits = {}) {
   }
   after(close);
   return state;
+}
+
+/** Starts a relay of connections to `target`; `cut()` breaks those that are open. */
+export async function tcpRelay(target) {
+  const open = new Set();
+  const entry = createServer((from) => {
+    const to = connect(target, "127.0.0.1");
+    for (const [one, other] of [[from, to], [to, from]]) {
+      open.add(one);
+      one.pipe(other);
+      one.on("error", () => other.destroy());
+      one.on("close", () => {
+        open.delete(one);
+        other.destroy();
+      });
+    }
+  });
+  entry.listen(0, "127.0.0.1");
+  await once(entry, "listening");
+  const cut = () => open.forEach((one) => one.destroy());
+  after(() => {
+    entry.close();
+    cut();
+  });
+  return { port: entry.address().port, cut };
 }
 
 function counters() {

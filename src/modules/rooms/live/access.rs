@@ -40,7 +40,7 @@ impl Visitor {
         let is_inside = self.belongs || self.is_host;
         is_inside
             .then_some(())
-            .ok_or(Error::Room(rooms::Error::NotAMember))
+            .ok_or_else(|| rooms::Error::NotAMember.into())
     }
 }
 

@@ -42,9 +42,21 @@ pub(crate) enum Error {
     #[error(transparent)]
     Media(#[from] sfu::Error),
     #[error(transparent)]
-    Room(#[from] rooms::Error),
+    Room(Box<rooms::Error>),
     #[error(transparent)]
-    Engine(#[from] engine::Error),
+    Engine(Box<engine::Error>),
+}
+
+impl From<rooms::Error> for Error {
+    fn from(error: rooms::Error) -> Self {
+        Self::Room(Box::new(error))
+    }
+}
+
+impl From<engine::Error> for Error {
+    fn from(error: engine::Error) -> Self {
+        Self::Engine(Box::new(error))
+    }
 }
 
 impl From<Error> for ApiError {
@@ -61,8 +73,8 @@ impl From<Error> for ApiError {
             Error::Ended => Self::new(Code::Conflict, text),
             Error::Busy | Error::NoMedia => Self::new(Code::Unavailable, text),
             Error::Media(error) => of_media(error),
-            Error::Room(error) => error.into(),
-            Error::Engine(error) => error.into(),
+            Error::Room(error) => (*error).into(),
+            Error::Engine(error) => (*error).into(),
         }
     }
 }

@@ -217,7 +217,7 @@ fn read_messagepack(bytes: &[u8]) -> Option<Data> {
 /// A text that must be there.
 fn text(data: &Members, name: &str, chars_max: usize) -> Result<String, String> {
     match data.text(name) {
-        Some(text) if text.is_empty() => Err(format!("{name} cannot be blank.")),
+        Some("") => Err(format!("{name} cannot be blank.")),
         Some(text) if text.chars().count() > chars_max => Err(format!(
             "{name} must be no more than {chars_max} characters."
         )),

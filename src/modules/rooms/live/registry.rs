@@ -41,10 +41,6 @@ pub(super) struct Parts {
 #[derive(Clone, Debug)]
 pub(crate) struct Participant {
     pub(crate) id: String,
-    /// The id of a record of `users`; none for guests.
-    pub(crate) user: Option<String>,
-    pub(crate) name: String,
-    pub(crate) role: Role,
 }
 
 /// What is counted over all rooms since the start.
@@ -377,9 +373,6 @@ impl Participant {
     fn of(person: &Person) -> Self {
         Self {
             id: person.id.as_str().to_owned(),
-            user: person.who.subject.user().map(str::to_owned),
-            name: person.who.name.clone(),
-            role: person.who.role,
         }
     }
 }

@@ -7,6 +7,9 @@ use rotunda_peer::{Payload, Peer, Plan, Publication, Source};
 use super::*;
 use crate::support::{Form, all, in_time};
 
+/// Ids and texts of the chats that a peer was told.
+type Heard = Arc<Mutex<Vec<(String, String)>>>;
+
 /// Somebody who is in a room.
 struct Seat {
     client: Client,
@@ -366,7 +369,6 @@ async fn a_room_has_as_many_places_as_it_says() {
     let app = app().await;
     let ann = app.user("ann");
     let room = room(&ann, json!({"room_type": "data", "max_participants": 20})).await;
-    let engine = app.engine().unwrap();
     let query =
         json!({"query": format!("UPDATE rooms SET maxParticipants = 10 WHERE id = '{room}'")});
     let crowd = crowd(&app, 19).await;
@@ -581,8 +583,7 @@ async fn fifty_chat_and_nothing_is_lost() {
     let ann = app.user("ann");
     let room = room(&ann, json!({"room_type": "data", "max_participants": 60})).await;
     let crowd = crowd(&app, PEERS).await;
-    let heard: Vec<Arc<Mutex<Vec<(String, String)>>>> =
-        (0..PEERS).map(|_| Arc::default()).collect();
+    let heard: Vec<Heard> = (0..PEERS).map(|_| Arc::default()).collect();
     let seats = crowd.iter().zip(&heard).map(|(user, heard)| {
         let heard = Arc::clone(heard);
         let plan = Plan {
@@ -844,8 +845,7 @@ async fn tracks_reach_those_who_are_in_and_those_who_come_later() {
     let two = come(&bob, &room).await;
     let listed = async || {
         let list = participants(&ann, &room).await;
-        let tracks = list["participants"][0]["tracks"].as_array().unwrap().len();
-        tracks
+        list["participants"][0]["tracks"].as_array().unwrap().len()
     };
     becomes(2, listed).await;
     // Whatever was not in the first offer comes with later ones.

@@ -151,6 +151,8 @@ enum Asked {
     },
 }
 
+/// A join that the media plane has decided about.
+type Decided = (PeerId, Result<String, sfu::Error>, JoinReply);
 type JoinReply = oneshot::Sender<Result<Joined, NotJoined>>;
 type Writing = BoxFuture<'static, (Vec<PeerId>, Vec<Result<Stored, String>>)>;
 
@@ -185,7 +187,7 @@ pub(super) struct Room<P> {
     outbox: VecDeque<Out>,
     outbox_bytes: usize,
     asking: Option<BoxFuture<'static, Asked>>,
-    joins: FuturesUnordered<BoxFuture<'static, (PeerId, Result<String, sfu::Error>, JoinReply)>>,
+    joins: FuturesUnordered<BoxFuture<'static, Decided>>,
     chats: VecDeque<(PeerId, NewMessage)>,
     chats_bytes: usize,
     writing: Option<Writing>,
@@ -478,7 +480,7 @@ impl<P: Plane> Room<P> {
         }));
     }
 
-    fn joined(&mut self, (id, sdp, reply): (PeerId, Result<String, sfu::Error>, JoinReply)) {
+    fn joined(&mut self, (id, sdp, reply): Decided) {
         let sdp = match sdp {
             Ok(sdp) => sdp,
             Err(error) => {

@@ -85,7 +85,7 @@ async fn still_welcome(
 ) -> Result<(), ApiError> {
     let visitor = rooms.visit(caller, request, room).await?;
     if !visitor.room.flag("isActive") {
-        return Err(Error::Room(crate::modules::rooms::Error::Inactive).into());
+        return Err(crate::modules::rooms::Error::Inactive.into());
     }
     Ok(visitor.require_member()?)
 }

@@ -1,5 +1,7 @@
 //! A session with an owner that does what owners do: it takes events, and passes offers to clients and their answers back.
 
+pub mod relay;
+
 use std::collections::HashMap;
 use std::ops::Deref;
 use std::sync::{Arc, Mutex};
@@ -137,6 +139,27 @@ impl Room {
             peer: Arc::new(peer),
         };
         (client, answer)
+    }
+
+    /// A client behind a relay that has answered its first offer; not connected yet.
+    pub async fn enter_over(&self, join: Join, plan: Plan, relay: &relay::Relay) -> Client {
+        let id = join.peer.clone();
+        let offer = relay.redirected(&self.session.join(join).await.unwrap());
+        let (peer, answer) = Peer::answer(&offer, plan).await.unwrap();
+        let client = Client {
+            id,
+            offer,
+            peer: Arc::new(peer),
+        };
+        self.session.answer(&client.id, answer, None).await.unwrap();
+        client
+    }
+
+    pub async fn join_over(&self, join: Join, plan: Plan, relay: &relay::Relay) -> Client {
+        let client = self.enter_over(join, plan, relay).await;
+        self.answering(&client);
+        client.connected().await.unwrap();
+        client
     }
 
     /// From now on the client answers offers.
