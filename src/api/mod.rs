@@ -9,6 +9,7 @@ mod encode;
 pub mod files;
 pub mod health;
 pub mod logs;
+pub mod metrics;
 pub mod openapi;
 pub mod realtime;
 pub mod record_auth;
@@ -28,6 +29,7 @@ use actix_web::web::{self, ServiceConfig};
 /// Mounts all routes below `/api`.
 pub fn configure(config: &mut ServiceConfig) {
     health::configure(config);
+    metrics::configure(config);
     collections::configure(config);
     // One pattern for all of them: each costs half a millisecond at the start, per worker, and a look at each request.
     config.service(

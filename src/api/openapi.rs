@@ -19,6 +19,7 @@ use crate::model::{Collection, Field, FieldKind};
     ),
     paths(
         super::health::health,
+        super::metrics::metrics,
         super::records::list_records,
         super::records::view_record,
         super::records::create_record,

@@ -9,6 +9,7 @@ pub mod geo;
 pub mod id;
 pub mod json;
 pub mod meter;
+pub mod metric;
 pub mod money;
 pub mod password;
 pub mod text;

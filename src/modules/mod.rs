@@ -36,6 +36,7 @@ pub use self::input::{Fields, refused, refused_with};
 pub use self::page::Page;
 pub use self::registry::{Modules, Selection, descriptions};
 use self::writes::{AHEAD_OF_SCRIPTS, keep, owner_of, within};
+use crate::base::metric::Metric;
 use crate::engine::{Engine, ScriptApi};
 use crate::live::Live;
 use crate::sfu::Sfu;
@@ -65,6 +66,11 @@ impl Ground {
 pub trait Module: Send + Sync {
     /// Mounts the routes below `/api`; once per worker.
     fn configure(&self, config: &mut ServiceConfig);
+
+    /// What is counted.
+    fn metrics(&self) -> Vec<Metric> {
+        Vec::new()
+    }
 
     /// What scripts can call.
     fn script_apis(&self) -> Vec<Arc<dyn ScriptApi>> {

@@ -10,6 +10,7 @@ use super::collections::{self, Wanted};
 use super::dormant::Dormant;
 use super::market::ChargeListeners;
 use super::{ALL, Ground, Module, Registration};
+use crate::base::metric::Metric;
 use crate::engine::{Engine, Error, ScriptApi};
 use crate::live::{Live, ensure_presence};
 use crate::store::migrations;
@@ -143,6 +144,13 @@ impl Modules {
     pub fn descriptions(&self) -> Vec<Json> {
         let running = self.running.iter();
         running.map(|(module, _)| (module.description)()).collect()
+    }
+
+    /// What is counted.
+    #[must_use]
+    pub fn metrics(&self) -> Vec<Metric> {
+        let running = self.running.iter();
+        running.flat_map(|(_, module)| module.metrics()).collect()
     }
 
     /// What scripts can call.

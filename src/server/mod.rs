@@ -21,6 +21,7 @@ use tokio_util::sync::CancellationToken;
 
 use self::activity::RequestLog;
 use self::dispatch::Lanes;
+use crate::api::metrics::Metrics;
 use crate::api::openapi::Documents;
 use crate::api::realtime::{Clients, Dispatcher};
 use crate::blob::{Storage, Thumbs};
@@ -176,6 +177,7 @@ pub async fn start(config: &Config, listener: TcpListener) -> anyhow::Result<Run
         scripts: Data::new(scripts.clone()),
         documents: Data::new(documents(modules.descriptions())),
         modules: modules.clone(),
+        metrics: Data::new(metrics_of(&modules)),
         limits: Data::new(RateLimits::default()),
         thumbs: Data::new(Thumbs::new(engine.files().clone())),
         public: routes::Public::of(config),
@@ -254,6 +256,11 @@ fn live_options(config: &Config) -> LiveOptions {
 #[must_use]
 pub fn open_live(config: &Config, engine: &Engine) -> Live {
     Live::start(engine, live_options(config))
+}
+
+fn metrics_of(modules: &Modules) -> Metrics {
+    let modules = modules.clone();
+    Metrics(Arc::new(move || modules.metrics()))
 }
 
 /// The descriptions of the rooms beside the API, and those of modules.

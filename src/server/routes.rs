@@ -9,6 +9,7 @@ use actix_web::web::{self, Data, ServiceConfig};
 use actix_web::{HttpRequest, HttpResponse};
 
 use crate::api;
+use crate::api::metrics::Metrics;
 use crate::api::openapi::Documents;
 use crate::api::realtime::Clients;
 use crate::blob::Thumbs;
@@ -30,6 +31,7 @@ pub(super) struct Shared {
     pub(super) scripts: Data<Scripts>,
     pub(super) documents: Data<Documents>,
     pub(super) modules: Modules,
+    pub(super) metrics: Data<Metrics>,
     pub(super) limits: Data<RateLimits>,
     pub(super) thumbs: Data<Thumbs>,
     pub(super) public: Public,
@@ -61,6 +63,7 @@ pub(super) fn mount(app: &mut ServiceConfig, shared: &Shared) {
         .app_data(shared.live.clone())
         .app_data(shared.scripts.clone())
         .app_data(shared.documents.clone())
+        .app_data(shared.metrics.clone())
         .app_data(shared.limits.clone())
         .app_data(shared.thumbs.clone())
         .app_data(Data::new(shared.public.clone()))

@@ -178,6 +178,7 @@ impl Sfu {
             Session { requests }.close().await;
         }
         self.parts.port.close();
+        self.parts.port.closed().await;
         let runtime = self
             .parts
             .runtime

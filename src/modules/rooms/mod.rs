@@ -35,13 +35,14 @@ use std::sync::Arc;
 use actix_web::web::{Data, ServiceConfig};
 use serde_json::Value as Json;
 
-pub(crate) use self::admission::{Admission, Sight, admit, view};
+pub(crate) use self::admission::{admit, view};
 pub use self::error::Error;
 pub(crate) use self::live::{LiveRooms, Participant};
 pub use self::service::Rooms;
 pub(crate) use self::state::{Permissions, Role};
 use super::expiry::{Ending, Expiry};
 use super::{Ground, Module};
+use crate::base::metric::Metric;
 use crate::engine::ScriptApi;
 
 /// The collections.
@@ -101,5 +102,9 @@ impl Module for Rooms {
 
     fn script_apis(&self) -> Vec<Arc<dyn ScriptApi>> {
         vec![Arc::new(script::Api::new(self.clone()))]
+    }
+
+    fn metrics(&self) -> Vec<Metric> {
+        self.sessions().metrics()
     }
 }

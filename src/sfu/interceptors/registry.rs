@@ -31,12 +31,8 @@ use super::rtx::{MediaOnly, RtxReceiver};
 /// The payload type of Opus.
 pub(crate) const OPUS: u8 = 111;
 
-/// The header extension ids of offers: extensions are numbered in the order in which they are registered.
+/// The header extension id of the audio level in offers: extensions are numbered in the order in which they are registered.
 pub(crate) const AUDIO_LEVEL_ID: u8 = 1;
-pub(crate) const MID_ID: u8 = 2;
-pub(crate) const RID_ID: u8 = 3;
-pub(crate) const REPAIRED_RID_ID: u8 = 4;
-pub(crate) const TRANSPORT_CC_ID: u8 = 5;
 
 /// Numbers behind the newest that are asked for again; a power of two.
 const NACK_WINDOW: u16 = 512;
@@ -48,6 +44,9 @@ const REPORT_INTERVAL: Duration = Duration::from_secs(1);
 
 /// Just before the NACK generator, which must see what was repaired.
 const RTX_RECEIVER: usize = 6_500;
+/// Nearer the wire than that: browsers probe the path with packets that came before, which must be counted before they are
+/// dropped as duplicates. Else every probe looks lost to them.
+const TWCC_RECEIVER: usize = 6_400;
 /// Behind everything that reads RTCP.
 const FEEDBACK_READER: usize = 14_000;
 
@@ -114,6 +113,12 @@ pub(crate) fn registry(downlink: &Arc<Downlink>) -> Registry {
     Registry::new()
         .with(Slot::CongestionControl, SendSide::new(Arc::clone(downlink)))
         .with(Slot::NackResponder, Resender::new(Arc::clone(downlink)))
+        .with(
+            Slot::from(TWCC_RECEIVER),
+            TwccReceiverBuilder::new()
+                .with_interval(TRANSPORT_CC_INTERVAL)
+                .build(),
+        )
         .with(Slot::from(RTX_RECEIVER), RtxReceiver::default())
         .with(
             Slot::NackGenerator,
@@ -124,12 +129,6 @@ pub(crate) fn registry(downlink: &Arc<Downlink>) -> Registry {
                     .with_max_nacks_per_packet(NACKS_PER_PACKET_MAX)
                     .build(),
             ),
-        )
-        .with(
-            Slot::TwccReceiver,
-            TwccReceiverBuilder::new()
-                .with_interval(TRANSPORT_CC_INTERVAL)
-                .build(),
         )
         .with(
             Slot::ReceiverReport,
@@ -228,6 +227,11 @@ mod tests {
     use rtc::rtp_transceiver::{RTCRtpTransceiverDirection, RTCRtpTransceiverInit};
 
     use super::*;
+
+    const MID_ID: u8 = 2;
+    const RID_ID: u8 = 3;
+    const REPAIRED_RID_ID: u8 = 4;
+    const TRANSPORT_CC_ID: u8 = 5;
 
     #[test]
     fn offers_hold_the_codecs_with_repair_and_the_ids_that_are_counted_on() {

@@ -204,6 +204,16 @@ impl Channels {
         }
     }
 
+    /// What the peer has not acknowledged of a label's messages, with what waits for the channel to open, in bytes.
+    pub(crate) fn behind(&self, connection: &mut RTCPeerConnection, label: &str) -> usize {
+        let Some(line) = self.labels.get(label) else {
+            return 0;
+        };
+        let channel = line.current.and_then(|id| connection.data_channel(id));
+        let sent = channel.map_or(0, |channel| channel.outstanding_bytes());
+        sent + line.waiting_bytes
+    }
+
     /// Closes a channel, for instance since a message on it was too long.
     pub(crate) fn close(&mut self, connection: &mut RTCPeerConnection, id: RTCDataChannelId) {
         if let Some(mut channel) = connection.data_channel(id) {

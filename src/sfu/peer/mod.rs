@@ -365,21 +365,18 @@ impl Peer {
             .position(|uplink| uplink.mid.as_deref() == Some(mid))
     }
 
-    /// Sends a packet on a slot; it leaves with [`Peer::drain`].
-    pub(crate) fn write(
-        &mut self,
-        sender: rtc::rtp_transceiver::RTCRtpSenderId,
-        packet: rtc::rtp::Packet,
-        now: Instant,
-    ) -> bool {
+    /// Sends a packet on a slot; it leaves with [`Peer::drain`]. Its SSRC and payload type are the slot's.
+    pub(crate) fn write(&mut self, packet: rtc::rtp::Packet, now: Instant) -> bool {
         if self.is_broken {
             return false;
         }
         self.is_dirty = true;
+        // Not through the sender: it would look both up again for each packet.
+        let message = RTCMessage::RtpPacket(String::new(), packet);
         let written = contained(|| {
             self.connection
-                .rtp_sender(sender)
-                .is_some_and(|mut sender| sender.write_rtp(now, packet).is_ok())
+                .handle_write(TaggedRTCMessage { now, message })
+                .is_ok()
         });
         self.is_broken |= written.is_none();
         written.unwrap_or(false)
@@ -406,6 +403,11 @@ impl Peer {
                 .map(|mut receiver| receiver.write_rtcp(now, packets))
         });
         self.is_broken |= done.is_none();
+    }
+
+    /// What the peer has not acknowledged of a label's messages, in bytes.
+    pub(crate) fn behind(&mut self, label: &str) -> usize {
+        contained(|| self.channels.behind(&mut self.connection, label)).unwrap_or_default()
     }
 
     /// Sends a message on the channel of a label.
@@ -446,17 +448,6 @@ impl Peer {
     pub(crate) fn close(&mut self) {
         let _ = contained(|| self.connection.close());
         self.is_dirty = true;
-    }
-
-    /// What the connection has measured.
-    pub(crate) fn report(
-        &mut self,
-        now: Instant,
-    ) -> Option<webrtc::peer_connection::RTCStatsReport> {
-        contained(|| {
-            self.connection
-                .get_stats(now, webrtc::peer_connection::StatsSelector::None)
-        })
     }
 }
 

@@ -12,8 +12,7 @@ use rtc::rtp_transceiver::rtp_sender::{
     RTCRtpCodecParameters, RTCRtpCodingParameters, RTCRtpEncodingParameters, RtpCodecKind,
 };
 use rtc::rtp_transceiver::{
-    RTCRtpReceiverId, RTCRtpSenderId, RTCRtpTransceiverDirection, RTCRtpTransceiverId,
-    RTCRtpTransceiverInit,
+    RTCRtpReceiverId, RTCRtpTransceiverDirection, RTCRtpTransceiverId, RTCRtpTransceiverInit,
 };
 use webrtc::peer_connection::{RTCPeerConnection, RTCSdpType, RTCSessionDescription};
 
@@ -64,17 +63,16 @@ impl Uplink {
 /// A section on which a track is sent to the peer.
 #[derive(Debug)]
 pub(crate) struct Slot {
-    pub(crate) sender: RTCRtpSenderId,
     pub(crate) ssrc: u32,
     pub(crate) payload_type: u8,
     transceiver: RTCRtpTransceiverId,
     mid: Option<String>,
     /// Stream and track id of what it carries; none while it is free.
     pub(crate) carries: Option<(String, Arc<str>)>,
+    /// What the last offer said that it carries.
+    offered: Option<Arc<str>>,
     /// The numbers of what it carried last: its stream goes on with them.
     pub(crate) left: Option<Rewriter>,
-    /// What it carried when the last offer was made.
-    offered: Option<Arc<str>>,
     /// Whether the client knows what it carries.
     pub(crate) is_answered: bool,
 }
@@ -195,13 +193,10 @@ impl Peer {
             handle
                 .set_codec_preferences(codecs.to_vec())
                 .map_err(internal)?;
-            let sender = handle.sender().ok_or(Error::UnknownPeer)?;
-            Ok::<_, Error>((transceiver, sender))
+            Ok::<_, Error>(transceiver)
         });
-        let (transceiver, sender) =
-            made.unwrap_or(Err(Error::BadDescription("the track cannot be sent")))?;
+        let transceiver = made.unwrap_or(Err(Error::BadDescription("the track cannot be sent")))?;
         self.slots.push(Slot {
-            sender,
             ssrc,
             payload_type,
             transceiver,
@@ -212,6 +207,12 @@ impl Peer {
             is_answered: false,
         });
         Ok(index)
+    }
+
+    /// The id of the track that a slot carries.
+    pub(crate) fn carried(&self, slot: usize) -> Option<&str> {
+        let (_, track) = self.slots.get(slot)?.carries.as_ref()?;
+        Some(track)
     }
 
     fn unused_ssrc(&self) -> u32 {
@@ -267,8 +268,8 @@ impl Peer {
             uplink.mid = uplink.transceiver.and_then(|id| mid_of(connection, id));
         }
         for slot in &mut self.slots {
-            slot.mid = mid_of(connection, slot.transceiver);
             slot.offered = slot.carries.as_ref().map(|(_, track)| Arc::clone(track));
+            slot.mid = mid_of(connection, slot.transceiver);
         }
         self.negotiation.seq += 1;
         self.negotiation.open = Some(now);
@@ -337,15 +338,7 @@ impl Peer {
             self.negotiation.is_answered = true;
             self.negotiation.is_client_passive = sdp::attribute(text, "setup") == Some("passive");
         }
-        for slot in &mut self.slots {
-            let is_known = slot
-                .mid
-                .as_ref()
-                .is_some_and(|mid| found.iter().any(|section| section.mid == *mid));
-            // A section may carry another track by now, of which the client hears with the next offer.
-            let carries = slot.carries.as_ref().map(|(_, track)| track);
-            slot.is_answered = is_known && carries.is_some() && carries == slot.offered.as_ref();
-        }
+        self.note_slots(&found);
         Ok(self.note_uplinks(&found))
     }
 
@@ -391,6 +384,7 @@ impl Peer {
             }
         };
         self.bind_adopted(&found, known);
+        self.note_slots(&found);
         let changes = self.note_uplinks(&found);
         // The connection answers as if nothing were settled; the roles are those of the first answer (RFC 8842 section 5.3).
         let role = if self.negotiation.is_client_passive {
@@ -519,6 +513,19 @@ impl Peer {
         match (section, &uplink.streams) {
             (Some(section), Some(streams)) if section.streams == *streams => Undress::Strip,
             _ => Undress::Name,
+        }
+    }
+
+    /// A slot is sent on where the client takes it, and was told of what it carries now.
+    fn note_slots(&mut self, found: &[Section]) {
+        for slot in &mut self.slots {
+            let section = found
+                .iter()
+                .find(|section| Some(&section.mid) == slot.mid.as_ref());
+            let Some(section) = section else { continue };
+            let carries = slot.carries.as_ref().map(|(_, track)| track);
+            slot.is_answered =
+                section.receives && carries.is_some() && carries == slot.offered.as_ref();
         }
     }
 

@@ -25,6 +25,8 @@ pub(crate) struct Section {
     pub(crate) kind: String,
     /// Whether the client sends on it.
     pub(crate) sends: bool,
+    /// Whether the client takes what is sent on it.
+    pub(crate) receives: bool,
     /// The streams it says it sends: its ssrc and rid lines. Changes when the section gets other streams.
     pub(crate) streams: String,
 }
@@ -83,8 +85,9 @@ pub(crate) fn sections(sdp: &str) -> Vec<Section> {
         // Sections send and receive unless they say otherwise (RFC 8866 section 6.7); a rejected one has port 0.
         let is_rejected =
             block.split_whitespace().nth(1) == Some("0") && !block.contains("a=bundle-only");
-        section.sends =
-            !is_rejected && !block.contains("\na=recvonly") && !block.contains("\na=inactive");
+        let is_active = !is_rejected && !block.contains("\na=inactive");
+        section.sends = is_active && !block.contains("\na=recvonly");
+        section.receives = is_active && !block.contains("\na=sendonly");
         for line in block.lines() {
             let names_stream = line.starts_with("a=ssrc-group:")
                 || line.starts_with("a=rid:")
@@ -237,6 +240,7 @@ mod tests {
         let found = sections(ANSWER);
         assert_eq!(found.len(), 3);
         assert_eq!((found[0].mid.as_str(), found[0].sends), ("0", true));
+        assert!(!found[0].receives);
         assert_eq!(found[0].streams, "a=ssrc:7 cname:x\n");
         assert_eq!((found[1].mid.as_str(), found[1].sends), ("1", false));
         assert_eq!(found[2].kind, "application");

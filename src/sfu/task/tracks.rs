@@ -3,7 +3,6 @@
 use std::collections::HashMap;
 use std::time::Instant;
 
-use rtc::rtp_transceiver::RTCRtpSenderId;
 use rtc::rtp_transceiver::rtp_sender::{RTCRtpCodec, RTCRtpCodecParameters};
 
 use super::Task;
@@ -55,7 +54,6 @@ impl Tracks {
 /// What is measured and decided for a peer over all its tracks.
 pub(super) struct Flows {
     pub(super) up: Meter,
-    pub(super) up_loss: Loss,
     pub(super) down: Meter,
     pub(super) allocator: Allocator,
     /// What it wants of others; kept for tracks to come.
@@ -91,7 +89,6 @@ impl Published {
 pub(super) struct Subscriber {
     pub(super) peer: PeerKey,
     pub(super) slot: usize,
-    pub(super) sender: RTCRtpSenderId,
     pub(super) ssrc: u32,
     pub(super) payload_type: u8,
     pub(super) rewriter: Rewriter,
@@ -106,7 +103,6 @@ impl Task {
     pub(super) fn add_flows(&mut self, key: PeerKey, now: Instant) {
         let flows = Flows {
             up: Meter::new(now),
-            up_loss: Loss::new(),
             down: Meter::new(now),
             allocator: Allocator::new(),
             choices: HashMap::new(),
@@ -248,16 +244,14 @@ impl Task {
             for subscriber in track
                 .subscribers
                 .iter_mut()
-                .filter(|found| found.peer == key && !found.is_started)
+                .filter(|found| found.peer == key)
             {
-                if peer
+                let is_taken = peer
                     .slots
                     .get(subscriber.slot)
-                    .is_some_and(|slot| slot.is_answered)
-                {
-                    subscriber.is_started = true;
-                    has_started = true;
-                }
+                    .is_some_and(|slot| slot.is_answered);
+                has_started |= is_taken && !subscriber.is_started;
+                subscriber.is_started = is_taken;
             }
         }
         if has_started {
@@ -387,7 +381,6 @@ fn add_subscriber(track: &mut Published, peer: &mut Peer, choice: Choice) {
     track.subscribers.push(Subscriber {
         peer: peer.key,
         slot,
-        sender: made.sender,
         ssrc: made.ssrc,
         payload_type: made.payload_type,
         // A section that is used again goes on with its numbers.
@@ -400,6 +393,11 @@ fn add_subscriber(track: &mut Published, peer: &mut Peer, choice: Choice) {
         choice,
         is_started: false,
     });
+}
+
+/// The number in a track's id.
+pub(super) fn number_of(id: &str) -> Option<TrackKey> {
+    id.rsplit_once('-')?.1.parse().ok()
 }
 
 fn name(source: Source) -> &'static str {

@@ -61,10 +61,14 @@ async function prepare({ mic, camera } = {}) {
   return { ...local };
 }
 
-/** Joins a room; gives the server's answer. `relay` is the port to which media go instead of the server's. */
-async function join(roomId, { tracks, relay, ...options } = {}) {
+/**
+ * Joins a room; gives the server's answer. `relay` is the port to which media go instead of the server's; `kbps` keeps the
+ * browser from sending less, whatever it thinks of the network.
+ */
+async function join(roomId, { tracks, relay, kbps, ...options } = {}) {
   const published = await prepare(tracks);
   if (relay) options.rewrite = (sdp) => through(sdp, relay);
+  if (kbps) options.rewrite = (sdp) => atLeast(sdp, kbps);
   room = new Room(account, roomId, options);
   room.addEventListener("message", ({ detail }) => receive(detail));
   room.addEventListener("state", ({ detail }) => {
@@ -99,6 +103,12 @@ function through(sdp, port) {
       .join("\r\n");
   });
   return sections.join("");
+}
+
+/** Chromium's own parameters of a codec. Only lines of codecs with parameters are touched, and VP8 gets some. */
+function atLeast(sdp, kbps) {
+  const rates = `x-google-min-bitrate=${kbps};x-google-start-bitrate=${kbps}`;
+  return sdp.replace(/^a=rtpmap:(\d+) VP8\/90000\r\n/gm, `$&a=fmtp:$1 ${rates}\r\n`);
 }
 
 function show({ participantId, trackId, track, stream }) {
@@ -186,6 +196,7 @@ async function sent() {
     plis: one.pliCount ?? 0,
     keyFrames: one.keyFramesEncoded ?? 0,
     target: one.targetBitrate ?? 0,
+    limitedBy: one.qualityLimitationReason,
   }));
 }
 
@@ -276,6 +287,13 @@ window.stage = {
   messages: () => messages,
   pushes: () => pushes,
   streamed: () => streamed,
+  pair: async () => {
+    const all = [...(await room.pc.getStats()).values()];
+    const pair = all.find((one) => one.type === "candidate-pair" && one.nominated);
+    const lost = all.filter((one) => one.type === "remote-inbound-rtp").map((one) => one.fractionLost);
+    return { avail: pair?.availableOutgoingBitrate, rtt: pair?.currentRoundTripTime, lost };
+  },
+  roomPc: () => room.pc,
   connection: () => ({ state: room?.pc.connectionState, channel: room?.events?.channel.readyState, states, failures, offersAnswered: room?.offersAnswered, ownOffers: room?.ownOffers }),
   offer: () => room.pc.remoteDescription.sdp,
   answerSdp: () => room.pc.localDescription.sdp,

@@ -33,6 +33,8 @@ pub struct OwnSettings {
     pub payments: Payments,
     pub rtc: Rtc,
     pub rooms: RoomLimits,
+    /// Who sends it may read the metrics.
+    pub metrics_token: Option<String>,
 }
 
 /// How charges are paid.
@@ -89,6 +91,7 @@ impl OwnSettings {
                 per_user: whole(layers, "rooms.perUser"),
                 max_participants: whole(layers, "rooms.maxParticipants"),
             },
+            metrics_token: secret(layers, "metrics.token"),
         }
     }
 }

@@ -136,6 +136,15 @@ pub static SETTINGS: &[Setting] = &[
         help: "The most places that the owner of a room may give it.",
         dev_only: false,
     },
+    Setting {
+        name: "metrics.token",
+        kind: Kind::Secret {
+            chars_min: 16,
+            chars_max: 500,
+        },
+        help: "Who sends it as a bearer token may read /api/metrics. Without it superusers alone may.",
+        dev_only: false,
+    },
 ];
 
 impl Setting {

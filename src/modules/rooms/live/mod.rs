@@ -8,6 +8,7 @@
 //! | `protocol`, `value` | the messages of the channels `events` and `fast`, in both encodings |
 //! | `rate` | how much a participant may say |
 //! | `messages` | what outlasts the session: `roomMessages` |
+//! | `metrics` | what is counted |
 //! | `waiting` | who waits to be let in |
 //! | `token` | room tokens |
 //! | `access` | who calls a route, and what they may do |
@@ -21,6 +22,7 @@ mod access;
 mod error;
 mod hooks;
 mod messages;
+mod metrics;
 mod people;
 mod protocol;
 mod rate;

@@ -5,11 +5,12 @@ use std::time::Instant;
 use actix_web::http::StatusCode;
 use actix_web::web::{Data, Path, Payload};
 use actix_web::{HttpRequest, HttpResponse};
-use serde_json::{Value as Json, json};
+use serde_json::json;
 
 use super::ID_CHARS_MAX;
 use crate::http::rate::RateLimits;
 use crate::http::{ApiError, Caller, json as response};
+use crate::live::ice_servers;
 use crate::model::Record;
 use crate::modules::input::{Fields, refused};
 use crate::modules::rooms::live::error::Error;
@@ -52,11 +53,16 @@ pub(super) async fn join_room(
             json!({"status": "waiting", "participant_id": &*waiter.id, "room_id": room.id()});
         return Ok(response::response(StatusCode::ACCEPTED, body.to_string()));
     }
-    let user = who.subject.user().map(str::to_owned);
+    let subject = who.subject.id().to_owned();
     let joined = rooms.join(&room, who, is_simulcast).await?;
+    // Whoever was banned, or whose room was deleted, while they came in was not there to be put out.
+    if let Err(refused) = still_welcome(&rooms, &caller, &request, room.id()).await {
+        rooms.remove(room.id(), joined.id.as_str(), "evicted").await;
+        return Err(refused);
+    }
     let shown = engine.show(room, &caller.info, "").await?;
     let participants = Value::List(joined.participants).to_json();
-    let ice_servers = ice_servers(&rooms, user.as_deref());
+    let ice_servers = ice_servers(engine, &subject);
     let mut out = br#"{"participant_id":"#.to_vec();
     crate::base::json::write_str(&mut out, joined.id.as_str());
     out.extend_from_slice(br#","sdp":{"type":"offer","sdp":"#);
@@ -71,9 +77,17 @@ pub(super) async fn join_room(
     Ok(response::ok(out))
 }
 
-/// The servers that help clients to reach the media port.
-fn ice_servers(_rooms: &LiveRooms, _user: Option<&str>) -> Json {
-    json!([])
+async fn still_welcome(
+    rooms: &LiveRooms,
+    caller: &Caller,
+    request: &HttpRequest,
+    room: &str,
+) -> Result<(), ApiError> {
+    let visitor = rooms.visit(caller, request, room).await?;
+    if !visitor.room.flag("isActive") {
+        return Err(Error::Room(crate::modules::rooms::Error::Inactive).into());
+    }
+    Ok(visitor.require_member()?)
 }
 
 /// Lets hosts in, and those who are in already; others wait where the room has a waiting room.
