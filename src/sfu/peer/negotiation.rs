@@ -209,6 +209,12 @@ impl Peer {
         Ok(index)
     }
 
+    /// The id of the track that a slot carries.
+    pub(crate) fn carried(&self, slot: usize) -> Option<&str> {
+        let (_, track) = self.slots.get(slot)?.carries.as_ref()?;
+        Some(track)
+    }
+
     fn unused_ssrc(&self) -> u32 {
         loop {
             let ssrc = rand::random::<u32>();

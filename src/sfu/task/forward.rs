@@ -9,7 +9,7 @@ use rtc::rtcp::payload_feedbacks::picture_loss_indication::PictureLossIndication
 use rtc::rtp::{Header, Packet};
 
 use super::Task;
-use super::tracks::{Published, Subscriber};
+use super::tracks::{Published, Subscriber, number_of};
 use crate::interceptors::registry::AUDIO_LEVEL_ID;
 use crate::media::codec::{Codec, is_key_frame};
 use crate::media::estimate::INITIAL_BPS;
@@ -120,7 +120,12 @@ impl Task {
             return;
         }
         let is_it = |found: &Subscriber| found.peer == key && found.slot == slot;
-        let found = self.tracks.all.values().find_map(|track| {
+        // By the track's number: a client may ask as often as it likes, in rooms of many tracks.
+        let carried = self.peers.get(&key).and_then(|peer| peer.carried(slot));
+        let track = carried
+            .and_then(number_of)
+            .and_then(|track| self.tracks.all.get(&track));
+        let found = track.and_then(|track| {
             let subscriber = track.subscribers.iter().find(|found| is_it(found))?;
             let layer = subscriber.switch.current().or(subscriber.switch.target())?;
             let ssrc = track.streams.get(layer as usize).copied().flatten()?;

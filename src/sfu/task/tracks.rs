@@ -395,6 +395,11 @@ fn add_subscriber(track: &mut Published, peer: &mut Peer, choice: Choice) {
     });
 }
 
+/// The number in a track's id.
+pub(super) fn number_of(id: &str) -> Option<TrackKey> {
+    id.rsplit_once('-')?.1.parse().ok()
+}
+
 fn name(source: Source) -> &'static str {
     match source {
         Source::Mic => "mic",

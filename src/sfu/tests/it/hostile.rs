@@ -162,3 +162,32 @@ async fn mutated_datagrams_harm_no_other_peer() {
     let panics = room.sfu.metrics().panics;
     eprintln!("{round} clients, {panics} contained panics");
 }
+
+/// RFC 6347 section 4.1: after the handshake only records of the negotiated keys count. Who can forge a client's address must not
+/// be able to end its connection with one datagram.
+#[tokio::test]
+async fn forged_alerts_in_the_clear_end_no_connection() {
+    let room = Room::new();
+    let relay = Relay::start(room.sfu.addr()).await;
+    let ann = room.join_over(joining("ann"), both(), &relay).await;
+    ann.opened("events").await.unwrap();
+    for (level, description) in [(1, 0), (2, 0), (2, 40), (2, 20), (1, 90)] {
+        for number in [0_u8, 1, 200] {
+            let head = [21, 254, 253, 0, 0, 0, 0, 0, 0, 0, number, 0, 2];
+            relay
+                .send(&[&head[..], &[level, description]].concat())
+                .await;
+        }
+    }
+    ann.send("events", rotunda_peer::Payload::text("here"))
+        .await
+        .unwrap();
+    until("the message", || async {
+        let is_it = |event: &rotunda_sfu::Event| {
+            matches!(event, rotunda_sfu::Event::Message { .. }).then_some(())
+        };
+        assert_eq!(room.sfu.metrics().peers, 1, "it was removed");
+        !room.events(is_it).is_empty()
+    })
+    .await;
+}

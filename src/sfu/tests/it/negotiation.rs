@@ -2,6 +2,8 @@
 
 use std::time::Duration;
 
+use rand::rngs::SmallRng;
+use rand::{Rng as _, SeedableRng as _};
 use rotunda_peer::{Direction, Plan, Publication};
 use rotunda_sfu::{Error, Event, Leave, Source};
 
@@ -288,4 +290,87 @@ async fn descriptions_of_any_shape_are_answered_or_refused() {
     bob.until("ann, after all that", |stats| stats.packets() > 30)
         .await
         .unwrap();
+}
+
+/// Mutated answers and offers, each handed to a session of its own peer.
+#[tokio::test]
+async fn mutated_descriptions_harm_no_other_peer() {
+    let seconds = std::env::var("ROTUNDA_FUZZ_SECONDS").ok();
+    let seconds: u64 = seconds.and_then(|text| text.parse().ok()).unwrap_or(4);
+    let room = Room::new();
+    let bob = room.join("bob", Plan::default()).await;
+    let ann = room
+        .join("ann", Plan::publishing([Publication::mic()]))
+        .await;
+    room.published(&ann.id, Source::Mic).await;
+    let simulcast = Plan::publishing([Publication::mic(), Publication::camera().simulcast()]);
+    let mut join = joining("model");
+    join.is_simulcast = true;
+    let (_model, good) = room.knock(join, simulcast).await;
+    let (began, mut slowest) = (std::time::Instant::now(), Duration::ZERO);
+    let mut rng = SmallRng::seed_from_u64(11);
+    let (mut taken, mut refused, mut round) = (0, 0, 0);
+    while began.elapsed() < Duration::from_secs(seconds) {
+        round += 1;
+        let who = id(&format!("m{round}"));
+        room.session.join(joining(who.as_str())).await.unwrap();
+        let asked = std::time::Instant::now();
+        let first = room
+            .session
+            .answer(&who, mutated_text(&good, &mut rng), None)
+            .await;
+        if first.is_ok() {
+            taken += 1;
+            for _ in 0..3 {
+                let _ = room
+                    .session
+                    .offer(&who, mutated_text(&good, &mut rng))
+                    .await;
+            }
+        } else {
+            refused += 1;
+        }
+        slowest = slowest.max(asked.elapsed());
+        let _ = room.session.remove(&who, "done").await;
+    }
+    let had = bob.stats().await.packets();
+    bob.until("audio goes on", |stats| stats.packets() > had + 20)
+        .await
+        .unwrap();
+    let panics = room.sfu.metrics().panics;
+    eprintln!("{taken} taken, {refused} refused, slowest {slowest:?}, {panics} contained panics");
+}
+
+/// Lines dropped, doubled, swapped, cut, and with other numbers and letters in them.
+fn mutated_text(text: &str, rng: &mut SmallRng) -> String {
+    let mut lines: Vec<String> = text.lines().map(str::to_owned).collect();
+    for _ in 0..rng.random_range(1..5) {
+        let (at, to) = (
+            rng.random_range(0..lines.len()),
+            rng.random_range(0..lines.len()),
+        );
+        match rng.random_range(0..8) {
+            0 => drop(lines.remove(at)),
+            1 => lines.insert(to, lines[at].clone()),
+            2 => lines.swap(at, to),
+            3 => {
+                let cut = rng.random_range(0..=lines[at].len());
+                if lines[at].is_char_boundary(cut) {
+                    lines[at].truncate(cut);
+                }
+            }
+            4 => lines[at] = lines[at].replace(|c: char| c.is_ascii_digit(), "9"),
+            5 => lines[at]
+                .push_str(["\0", " 4294967296", "é", ":", " -1", ";"][rng.random_range(0..6)]),
+            6 => {
+                let words: Vec<&str> = lines[at].split(' ').rev().collect();
+                lines[at] = words.join(" ");
+            }
+            _ => lines[at] = lines[to].replacen(':', "=", 1),
+        }
+        if lines.is_empty() {
+            break;
+        }
+    }
+    lines.join("\r\n") + "\r\n"
 }

@@ -85,6 +85,7 @@ async fn visits(sfu: &rotunda_sfu::Sfu, from: usize, to: usize) {
         for visit in visits {
             visit.await.unwrap();
         }
+        room.session.close().await;
         number = end;
     }
 }

@@ -106,6 +106,11 @@ impl Relay {
         self.state.lock().unwrap().mutation = Some(SmallRng::seed_from_u64(seed));
     }
 
+    /// A datagram of the client's address.
+    pub async fn send(&self, datagram: &[u8]) {
+        let _ = self.outside.send_to(datagram, self.server).await;
+    }
+
     /// Sends as fast as it can for a while, from the client's address: what looks like media and DTLS.
     pub fn flood(&self, time: Duration) -> JoinHandle<()> {
         let (outside, server) = (self.outside.clone(), self.server);
