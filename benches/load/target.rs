@@ -137,6 +137,10 @@ pub(crate) struct Server {
 }
 
 impl Server {
+    pub(crate) fn pid(&self) -> u32 {
+        self.child.id()
+    }
+
     /// User and system time the process has used so far, with the kernel's resolution of 10 ms.
     pub(crate) fn cpu(&self) -> Duration {
         let stat =

@@ -60,19 +60,21 @@ struct Amendment {
 }
 
 #[derive(Clone, Copy, serde::Deserialize)]
-#[serde(rename_all = "camelCase")]
 enum AmendedRule {
-    ListRule,
-    ViewRule,
-    DeleteRule,
+    #[serde(rename = "listRule")]
+    List,
+    #[serde(rename = "viewRule")]
+    View,
+    #[serde(rename = "deleteRule")]
+    Delete,
 }
 
 impl AmendedRule {
     fn of(self, collection: &mut Collection) -> &mut Option<String> {
         match self {
-            Self::ListRule => &mut collection.list_rule,
-            Self::ViewRule => &mut collection.view_rule,
-            Self::DeleteRule => &mut collection.delete_rule,
+            Self::List => &mut collection.list_rule,
+            Self::View => &mut collection.view_rule,
+            Self::Delete => &mut collection.delete_rule,
         }
     }
 }

@@ -9,7 +9,7 @@ use tokio::runtime::Runtime;
 use tokio::sync::mpsc;
 
 use crate::net::{Counters, Port};
-use crate::peer::{Identity, Setup};
+use crate::peer::{Identity, Setup, silence_contained};
 use crate::session::{Event, REQUESTS_MAX, Session};
 use crate::task::{Start, Task};
 
@@ -60,6 +60,8 @@ pub struct Metrics {
     pub packets_unknown: u64,
     pub nacks_received: u64,
     pub key_frames_requested: u64,
+    /// Connections that were given up since the WebRTC library panicked, in this process.
+    pub panics: u64,
 }
 
 /// The media plane: a cheap handle.
@@ -94,6 +96,7 @@ impl Sfu {
     /// # Errors
     /// When the address cannot be bound, or no threads or keys can be had.
     pub fn start(options: &Options) -> io::Result<Self> {
+        silence_contained();
         let threads = std::thread::available_parallelism().map_or(2, std::num::NonZero::get);
         let runtime = tokio::runtime::Builder::new_multi_thread()
             .worker_threads(threads)
@@ -175,6 +178,7 @@ impl Sfu {
             Session { requests }.close().await;
         }
         self.parts.port.close();
+        self.parts.port.closed().await;
         let runtime = self
             .parts
             .runtime

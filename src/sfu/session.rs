@@ -314,6 +314,11 @@ pub(super) enum Request {
         reply: Reply<Result<(), Error>>,
     },
     Send(Message),
+    Behind {
+        peer: PeerId,
+        label: &'static str,
+        reply: Reply<Result<usize, Error>>,
+    },
     Subscribe(Subscription, Reply<Result<(), Error>>),
     Allow {
         peer: PeerId,
@@ -399,6 +404,17 @@ impl Session {
             .send(Request::Send(message))
             .await
             .map_err(|_| Error::Closed)
+    }
+
+    /// How many bytes of messages on a channel the peer has not acknowledged yet. Who sends much asks, and waits: a peer that is
+    /// too far behind is removed.
+    ///
+    /// # Errors
+    /// [`Error::UnknownPeer`], [`Error::Closed`].
+    pub async fn behind(&self, peer: &PeerId, label: &'static str) -> Result<usize, Error> {
+        let peer = peer.clone();
+        self.ask(|reply| Request::Behind { peer, label, reply })
+            .await?
     }
 
     /// What a subscriber wants of a publisher.

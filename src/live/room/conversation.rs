@@ -2,6 +2,7 @@
 
 use std::future::Future;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use actix_web::http::header::{
@@ -11,7 +12,7 @@ use futures_util::StreamExt as _;
 use futures_util::future::BoxFuture;
 use futures_util::stream::FuturesUnordered;
 use serde_json::json;
-use tokio::sync::mpsc;
+use tokio::sync::{Semaphore, mpsc};
 use tokio::time::{Instant, sleep, timeout};
 
 use super::reply::{self, Reply};
@@ -29,10 +30,18 @@ use crate::sfu::{Event, Message, Payload, PeerId, Session, To};
 
 /// Requests of one room that may be under way at a time.
 pub(super) const UNDER_WAY_MAX: usize = 64;
-/// How long those under way get when the client disconnects.
-const LAST_ANSWERS: Duration = Duration::from_secs(1);
+/// How long those under way get when the client disconnects, and the message that tells it the end.
+const LAST_WORDS: Duration = Duration::from_secs(1);
 /// Presence is told of a user's activity at most this often.
 const ACTIVITY_EVERY: Duration = Duration::from_secs(1);
+/// After so many bytes the client is asked how far behind it is, and waited for beyond this.
+const ASK_AFTER_BYTES: usize = 256 << 10;
+const BEHIND_BYTES_MAX: usize = 2 << 20;
+const BEHIND_POLL: Duration = Duration::from_millis(5);
+/// How long it is waited for.
+const BEHIND_TIME_MAX: Duration = Duration::from_secs(30);
+/// Requests under way whose answers may come in parts, hence be long.
+const PARTED_MAX: usize = 2;
 const X_REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 
 /// Who connected, and from where.
@@ -57,12 +66,46 @@ pub(super) trait Wire: Send + 'static {
 
 /// The channel of a peer that is alone in its session.
 pub(super) struct PeerWire {
-    pub(super) session: Session,
-    pub(super) peer: PeerId,
+    session: Session,
+    peer: PeerId,
+    /// Bytes sent since the client was last asked how far behind it is.
+    sent: AtomicUsize,
+}
+
+impl PeerWire {
+    pub(super) fn new(session: Session, peer: PeerId) -> Self {
+        Self {
+            session,
+            peer,
+            sent: AtomicUsize::new(0),
+        }
+    }
+
+    /// Waits while the client is far behind: the session would take it for one that does not read.
+    async fn pace(&self, bytes: usize) {
+        if self.sent.fetch_add(bytes, Ordering::Relaxed) + bytes < ASK_AFTER_BYTES {
+            return;
+        }
+        self.sent.store(0, Ordering::Relaxed);
+        let caught_up = async {
+            while let Ok(behind) = self.session.behind(&self.peer, LABEL).await
+                && behind > BEHIND_BYTES_MAX
+            {
+                sleep(BEHIND_POLL).await;
+            }
+        };
+        // Who stays behind is removed with the next messages.
+        let _ = timeout(BEHIND_TIME_MAX, caught_up).await;
+    }
 }
 
 impl Wire for PeerWire {
     async fn send(&self, payload: Payload) {
+        let bytes = match &payload {
+            Payload::Text(text) => text.len(),
+            Payload::Binary(bytes) => bytes.len(),
+        };
+        self.pace(bytes).await;
         let message = Message {
             to: To::Only(self.peer.clone()),
             label: LABEL,
@@ -102,6 +145,8 @@ struct State {
     /// How pushes are written.
     encoding: Encoding,
     active_at: Option<Instant>,
+    /// Places for requests whose answers may be long.
+    parted: Arc<Semaphore>,
     under_way: FuturesUnordered<BoxFuture<'static, Vec<Payload>>>,
 }
 
@@ -112,21 +157,19 @@ impl<W: Wire> Conversation<W> {
             here: None,
             encoding: Encoding::MessagePack,
             active_at: None,
+            parted: Arc::new(Semaphore::new(PARTED_MAX)),
             under_way: FuturesUnordered::new(),
         };
         let end = self.converse(&mut state).await;
-        if end == End::Gone {
-            // Nobody reads.
-        } else {
-            if end == End::Disconnected {
-                let answers = self.send_all(&mut state.under_way);
-                let _ = timeout(LAST_ANSWERS, answers).await;
-            }
-            if state.here.is_some() {
-                let data = json!({"reason": end.as_str()});
-                let closed = reply::own("closed", &data, self.now_s());
-                self.push(state.encoding, &closed).await;
-            }
+        if end == End::Disconnected {
+            let answers = self.send_all(&mut state.under_way);
+            let _ = timeout(LAST_WORDS, answers).await;
+        }
+        // Where it is gone nobody reads.
+        if end != End::Gone && state.here.is_some() {
+            let data = json!({"reason": end.as_str()});
+            let closed = reply::own("closed", &data, self.now_s());
+            let _ = timeout(LAST_WORDS, self.push(state.encoding, &closed)).await;
         }
         self.wire.close(end.as_str()).await;
         if let (End::Disconnected, Some(here)) = (end, state.here.take()) {
@@ -136,6 +179,8 @@ impl<W: Wire> Conversation<W> {
 
     async fn converse(&mut self, state: &mut State) -> End {
         let stop = self.live.stop();
+        let (_, nobody) = mpsc::unbounded_channel();
+        let mut ends = std::mem::replace(&mut self.ends, nobody);
         let lifetime = self.lifetime;
         let expired = async {
             match lifetime {
@@ -145,31 +190,42 @@ impl<W: Wire> Conversation<W> {
         };
         tokio::pin!(expired);
         loop {
-            tokio::select! {
+            // A step may wait for a client that reads slowly; the end does not.
+            let ended = tokio::select! {
                 biased;
-                () = stop.cancelled() => return End::Stopping,
-                end = self.ends.recv() => return end.unwrap_or(End::Gone),
-                () = &mut expired => return End::SignedOut,
-                Some(messages) = state.under_way.next() => self.send(messages).await,
-                item = self.subscriber.recv() => match item {
-                    None => return End::SignedOut,
-                    Some(Item::Lagged) => return End::Lagged,
-                    Some(item) => self.pass_on(state.encoding, &item).await,
-                },
-                event = self.events.recv() => match event {
-                    Some(Event::ChannelOpen { label, .. }) if *label == *LABEL => {
-                        if let Err(end) = self.open(state).await {
-                            return end;
-                        }
-                    }
-                    Some(Event::Message { label, payload, .. }) if *label == *LABEL => {
-                        self.take(state, &payload).await;
-                    }
-                    None | Some(Event::Left { .. }) => return End::Gone,
-                    Some(_) => {}
-                },
+                () = stop.cancelled() => Some(End::Stopping),
+                end = ends.recv() => Some(end.unwrap_or(End::Gone)),
+                () = &mut expired => Some(End::SignedOut),
+                end = self.step(state) => end,
+            };
+            if let Some(end) = ended {
+                return end;
             }
         }
+    }
+
+    /// One message, either way; gives the reason where it is the last.
+    async fn step(&mut self, state: &mut State) -> Option<End> {
+        tokio::select! {
+            biased;
+            Some(messages) = state.under_way.next() => self.send(messages).await,
+            item = self.subscriber.recv() => match item {
+                None => return Some(End::SignedOut),
+                Some(Item::Lagged) => return Some(End::Lagged),
+                Some(item) => self.pass_on(state.encoding, &item).await,
+            },
+            event = self.events.recv() => match event {
+                Some(Event::ChannelOpen { label, .. }) if *label == *LABEL => {
+                    return self.open(state).await.err();
+                }
+                Some(Event::Message { label, payload, .. }) if *label == *LABEL => {
+                    self.take(state, &payload).await;
+                }
+                None | Some(Event::Left { .. }) => return Some(End::Gone),
+                Some(_) => {}
+            },
+        }
+        None
     }
 
     /// The channel is open, or a client's own has taken its place.
@@ -213,6 +269,7 @@ impl<W: Wire> Conversation<W> {
             self.lane.clone(),
             Arc::clone(&self.origin),
             asked,
+            Arc::clone(&state.parted),
         );
         state.under_way.push(Box::pin(answer));
     }
@@ -260,7 +317,18 @@ impl<W: Wire> Conversation<W> {
 }
 
 /// Has a request answered.
-async fn answer(live: Live, lane: Lane, origin: Arc<Origin>, mut asked: Asked) -> Vec<Payload> {
+async fn answer(
+    live: Live,
+    lane: Lane,
+    origin: Arc<Origin>,
+    mut asked: Asked,
+    parted: Arc<Semaphore>,
+) -> Vec<Payload> {
+    // Held until the answer is encoded. The semaphore is never closed.
+    let _place = match asked.accepts_parts {
+        true => parted.acquire().await.ok(),
+        false => None,
+    };
     let wanted = std::mem::replace(&mut asked.wanted, Err(ApiError::bad_request("")));
     let reply = match wanted.and_then(|mut wanted| {
         let shape = short::lead(&mut wanted)?;

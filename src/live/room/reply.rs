@@ -20,7 +20,7 @@ use crate::http::dispatch::{Answered, DispatchError};
 use crate::sfu::Payload;
 
 /// Most bytes of an answer that comes in parts.
-const PARTED_BYTES_MAX: usize = 16 << 20;
+const PARTED_BYTES_MAX: usize = 4 << 20;
 /// Bytes of a part's content: with what is around it, the part is no longer than a message may be.
 const PART_BYTES: usize = 250_000;
 /// The same of a part that is JSON text, where each character may need an escape.

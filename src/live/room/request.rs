@@ -351,3 +351,91 @@ fn headers(raw: &RawValue) -> Result<HeaderMap, ApiError> {
     }
     Ok(headers)
 }
+
+#[cfg(test)]
+mod tests {
+    use actix_web::ResponseError as _;
+    use serde_json::json;
+
+    use super::*;
+
+    fn asked(message: &Json) -> Asked {
+        Asked::read(&Payload::Text(message.to_string().into()))
+    }
+
+    fn wanted(message: &Json) -> Wanted {
+        asked(message).wanted.unwrap()
+    }
+
+    fn uri(endpoint: &str, query: Json) -> String {
+        let message = json!({"request_id": 1, "endpoint": endpoint, "query": query});
+        wanted(&message).uri().unwrap().to_string()
+    }
+
+    #[test]
+    fn endpoints_are_paths_with_or_without_api() {
+        for (endpoint, path) in [
+            ("/posts", "/api/posts"),
+            ("posts", "/api/posts"),
+            ("/api/posts", "/api/posts"),
+            ("api/posts/", "/api/posts/"),
+            ("/apis", "/api/apis"),
+            ("/a b/é", "/api/a%20b/%C3%A9"),
+            ("/a%2Fb#c", "/api/a%2Fb"),
+            (" /a?b=1 ", "/api/a?b=1"),
+        ] {
+            assert_eq!(uri(endpoint, Json::Null), path, "{endpoint}");
+        }
+    }
+
+    #[test]
+    fn queries_are_encoded_and_added() {
+        let query =
+            json!({"filter": "a = 'b&c'", "page": 2, "deep": true, "none": null, "list": ["x", 1]});
+        assert_eq!(
+            uri("/a?b=1", query),
+            "/api/a?b=1&filter=a+%3D+%27b%26c%27&page=2&deep=true&list=x&list=1"
+        );
+        assert_eq!(uri("/a", json!("?x=y z")), "/api/a?x=y+z");
+    }
+
+    #[test]
+    fn who_calls_is_not_the_messages_business() {
+        let headers = json!({"Authorization": "x", "COOKIE": "x", "Host": "x", "X-Mine": "y", "Content-Length": 1});
+        let wanted = wanted(&json!({"request_id": "a", "endpoint": "/a", "headers": headers}));
+        assert_eq!(wanted.headers.len(), 1);
+        assert_eq!(wanted.headers.get("x-mine").unwrap(), "y");
+    }
+
+    #[test]
+    fn too_long_a_message_is_refused_by_its_id() {
+        let filled = |bytes: usize| {
+            let mut message = json!({"request_id": "long", "endpoint": "/a", "body": ""});
+            let fill = bytes - message.to_string().len();
+            message["body"] = "x".repeat(fill).into();
+            message
+        };
+        assert!(asked(&filled(MESSAGE_BYTES_MAX)).wanted.is_ok());
+        let refused = asked(&filled(MESSAGE_BYTES_MAX + 1));
+        assert_eq!(refused.id, "\"long\"");
+        assert_eq!(refused.wanted.unwrap_err().status_code().as_u16(), 413);
+        let far = asked(&filled(5 * MESSAGE_BYTES_MAX));
+        assert_eq!(far.id, "null");
+        assert_eq!(far.wanted.unwrap_err().status_code().as_u16(), 413);
+    }
+
+    #[test]
+    fn ids_are_texts_or_numbers() {
+        for id in [json!("a\"b"), json!(7), json!(-1.5), json!("")] {
+            let message = json!({"request_id": id, "endpoint": "/a"});
+            assert_eq!(asked(&message).id, id.to_string());
+        }
+        for id in [json!([]), json!({}), json!(true), json!("x".repeat(300))] {
+            let asked = asked(&json!({"request_id": id, "endpoint": "/a"}));
+            assert_eq!(asked.id, "null");
+            assert!(asked.wanted.is_err(), "{id}");
+        }
+        // Who gives none gets an answer without one.
+        assert!(asked(&json!({"endpoint": "/a"})).wanted.is_ok());
+    }
+}

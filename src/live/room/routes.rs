@@ -88,10 +88,7 @@ pub(in crate::live) async fn connect_room(
     let conversation = Conversation {
         live: Live::clone(&live),
         lane: lane.clone(),
-        wire: PeerWire {
-            session: session.clone(),
-            peer: peer.clone(),
-        },
+        wire: PeerWire::new(session.clone(), peer.clone()),
         origin: Arc::new(Origin {
             user: Arc::clone(&user),
             authorization,

@@ -35,7 +35,7 @@ use std::sync::Arc;
 use actix_web::web::{Data, ServiceConfig};
 use serde_json::Value as Json;
 
-pub(crate) use self::admission::{Admission, Sight, admit, view};
+pub(crate) use self::admission::{admit, view};
 pub use self::error::Error;
 pub(crate) use self::live::{LiveRooms, Participant};
 pub use self::service::Rooms;

@@ -41,8 +41,6 @@ const OVERHEAD_BYTES: usize = 28 + 10;
 #[derive(Debug, Default)]
 pub(crate) struct Downlink {
     estimate_bps: AtomicU64,
-    acked_bps: AtomicU64,
-    sent_bps: AtomicU64,
     setbacks: AtomicU32,
     loss_ppm: AtomicU32,
     rtt_us: AtomicU64,
@@ -57,16 +55,6 @@ impl Downlink {
             0 => None,
             bps => Some(bps),
         }
-    }
-
-    /// What was seen to arrive of late, in bits per second.
-    pub(crate) fn acked_bps(&self) -> u64 {
-        self.acked_bps.load(Ordering::Relaxed)
-    }
-
-    /// What left in the last second, retransmissions included, in bits per second; as of the last report.
-    pub(crate) fn sent_bps(&self) -> u64 {
-        self.sent_bps.load(Ordering::Relaxed)
     }
 
     /// How often the estimate fell. It tells a trial of a higher layer that it failed.
@@ -86,9 +74,9 @@ impl Downlink {
         }
     }
 
-    /// Packets that the subscriber asked for again.
-    pub(crate) fn nacked(&self) -> u64 {
-        self.nacked.load(Ordering::Relaxed)
+    /// Packets that the subscriber asked for again since this was last called.
+    pub(crate) fn take_nacked(&self) -> u64 {
+        self.nacked.swap(0, Ordering::Relaxed)
     }
 
     /// Packets that were sent again.
@@ -207,7 +195,7 @@ impl SendSide {
             }
         }
         if is_news {
-            self.publish(at);
+            self.publish();
         }
         goes_on
     }
@@ -236,19 +224,13 @@ impl SendSide {
         true
     }
 
-    fn publish(&mut self, at: Instant) {
+    fn publish(&mut self) {
         let downlink = &self.downlink;
-        if let Some(sent) = &mut self.sent {
-            downlink.sent_bps.store(sent.bps(at), Ordering::Relaxed);
-        }
         if let Some(estimator) = &mut self.estimator {
             let loss_ppm = (estimator.loss() * 1_000_000.0) as u32;
             downlink
                 .estimate_bps
                 .store(estimator.bps(), Ordering::Relaxed);
-            downlink
-                .acked_bps
-                .store(estimator.acked_bps(), Ordering::Relaxed);
             downlink
                 .setbacks
                 .store(estimator.setbacks(), Ordering::Relaxed);

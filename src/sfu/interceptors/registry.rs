@@ -31,12 +31,8 @@ use super::rtx::{MediaOnly, RtxReceiver};
 /// The payload type of Opus.
 pub(crate) const OPUS: u8 = 111;
 
-/// The header extension ids of offers: extensions are numbered in the order in which they are registered.
+/// The header extension id of the audio level in offers: extensions are numbered in the order in which they are registered.
 pub(crate) const AUDIO_LEVEL_ID: u8 = 1;
-pub(crate) const MID_ID: u8 = 2;
-pub(crate) const RID_ID: u8 = 3;
-pub(crate) const REPAIRED_RID_ID: u8 = 4;
-pub(crate) const TRANSPORT_CC_ID: u8 = 5;
 
 /// Numbers behind the newest that are asked for again; a power of two.
 const NACK_WINDOW: u16 = 512;
@@ -231,6 +227,11 @@ mod tests {
     use rtc::rtp_transceiver::{RTCRtpTransceiverDirection, RTCRtpTransceiverInit};
 
     use super::*;
+
+    const MID_ID: u8 = 2;
+    const RID_ID: u8 = 3;
+    const REPAIRED_RID_ID: u8 = 4;
+    const TRANSPORT_CC_ID: u8 = 5;
 
     #[test]
     fn offers_hold_the_codecs_with_repair_and_the_ids_that_are_counted_on() {

@@ -24,10 +24,11 @@ use rtc::sdp::extmap::TRANSPORT_CC_URI;
 use rtc::shared::TransportContext;
 
 use super::bandwidth::Downlink;
-use super::registry::{TRANSPORT_CC_ID, media_engine, registry};
+use super::registry::{media_engine, registry};
 
 const MEDIA: u32 = 1_000;
 const RTX: u32 = 2_000;
+const TRANSPORT_CC_ID: u8 = 5;
 
 fn info(has_rtx: bool) -> StreamInfo {
     StreamInfo {
@@ -164,7 +165,7 @@ fn a_lost_packet_is_sent_again_by_rtx_once_per_round_trip() {
     now += Duration::from_millis(300);
     assert_eq!(rtp(&chain.read(nack(&[7, 8, 500]), now)).len(), 2);
     assert_eq!(chain.downlink.resent(), 3);
-    assert_eq!(chain.downlink.nacked(), 5);
+    assert_eq!(chain.downlink.take_nacked(), 5);
     now += Duration::from_secs(3);
     assert!(rtp(&chain.read(nack(&[9]), now)).is_empty(), "too late");
 }
@@ -361,6 +362,5 @@ fn the_estimate_follows_the_feedback_of_the_other_side() {
     assert_eq!(left, 1_500);
     assert!(arrived.len() >= 1_490);
     assert_eq!(sender.downlink.setbacks(), 0);
-    assert!(sender.downlink.acked_bps() > 50_000);
-    assert!(sender.downlink.estimate_bps() >= Some(1_000_000));
+    assert!(sender.downlink.estimate_bps() >= Some(2_000_000));
 }

@@ -165,12 +165,6 @@ impl Estimator {
         self.bps as u64
     }
 
-    /// What arrived of late, in bits per second.
-    pub(crate) fn acked_bps(&mut self) -> u64 {
-        let latest_us = self.arrivals.latest_us.max(0) as u64;
-        self.acked.bps(latest_us)
-    }
-
     /// 0 to 1, of the last moments.
     pub(crate) fn loss(&self) -> f64 {
         self.loss.ratio

@@ -92,7 +92,8 @@ impl<K: Copy + Eq + Hash> KeyFrames<K> {
         }
     }
 
-    /// The streams whose publishers are to be asked now, once more or for those who asked meanwhile.
+    /// The streams whose publishers are to be asked now, once more or for those who asked meanwhile. To be called each
+    /// 100 ms or so.
     pub(crate) fn due(&mut self, now: Instant) -> Vec<K> {
         let mut due = Vec::new();
         for (stream, state) in &mut self.streams {
@@ -103,11 +104,6 @@ impl<K: Copy + Eq + Hash> KeyFrames<K> {
             }
         }
         due
-    }
-
-    /// When [`Self::due`] has something.
-    pub(crate) fn next_due(&self) -> Option<Instant> {
-        self.streams.values().filter_map(State::due).min()
     }
 
     /// The stream ended.
@@ -137,12 +133,10 @@ mod tests {
         let start = Instant::now();
         let mut key_frames = KeyFrames::new();
         key_frames.request(1, start);
-        assert_eq!(key_frames.next_due(), Some(start + INTERVAL));
         assert!(key_frames.due(start + INTERVAL / 2).is_empty());
         assert_eq!(key_frames.due(start + INTERVAL), [1]);
         assert!(key_frames.due(start + INTERVAL).is_empty());
         key_frames.arrived(&1);
-        assert_eq!(key_frames.next_due(), None);
         assert!(key_frames.due(start + INTERVAL * 10).is_empty());
     }
 
@@ -176,7 +170,7 @@ mod tests {
         assert_eq!(asked, TRIES_MAX as usize);
         assert!(key_frames.request(1, now), "someone new may ask");
         key_frames.forget(&1);
-        assert_eq!(key_frames.next_due(), None);
+        assert!(key_frames.due(now + INTERVAL * 10).is_empty());
     }
 
     #[test]

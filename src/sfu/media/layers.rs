@@ -121,7 +121,7 @@ impl Demand {
 }
 
 /// Spreads an estimate: audio first, then the lowest layer for everyone, then more, screens before cameras and cameras in turn.
-/// Within a kind, demands that come first are served first. `None` pauses a track that does not fit.
+/// Within a kind, tracks with lower numbers are served first. `None` pauses a track that does not fit.
 pub(crate) fn allocate(estimate_bps: u64, audio_bps: u64, videos: &[Demand]) -> Vec<Option<Layer>> {
     Plan::new(videos).fill(estimate_bps.saturating_sub(audio_bps))
 }
@@ -141,7 +141,7 @@ impl<'a> Plan<'a> {
         order.sort_by_key(|index| {
             videos
                 .get(*index)
-                .is_some_and(|video| video.source != Source::Screen)
+                .map(|video| (video.source != Source::Screen, video.track))
         });
         Self {
             videos,
@@ -285,7 +285,24 @@ const TRIAL_REACH_AT_FIRST: u64 = 2;
 #[derive(Debug)]
 struct Trial {
     since: Instant,
-    before: Vec<Option<Layer>>,
+    /// By track.
+    before: Vec<(u64, Option<Layer>)>,
+}
+
+impl Trial {
+    /// What there was before, where it is still to be had.
+    fn before(&self, videos: &[Demand]) -> Option<Vec<Option<Layer>>> {
+        videos
+            .iter()
+            .map(|video| {
+                let (_, layer) = self
+                    .before
+                    .iter()
+                    .find(|(track, _)| *track == video.track)?;
+                video.can_have(*layer).then_some(*layer)
+            })
+            .collect()
+    }
 }
 
 /// The layers of one subscriber over time.
@@ -358,7 +375,7 @@ impl Allocator {
                 self.trial = None;
                 let all = vec![Some(Layer::Full); videos.len()];
                 let least = self.least(now, videos, &all);
-                Plan::new(videos).fill((budget * 100 / HEADROOM_PERCENT).max(least))
+                allocate(room(budget).max(least), 0, videos)
             }
         };
         self.given = videos.iter().copied().zip(next.iter().copied()).collect();
@@ -367,16 +384,23 @@ impl Allocator {
 
     /// What the tracks have now, where they and what is wanted of them are as before.
     fn carry_over(&self, videos: &[Demand]) -> Option<Vec<Option<Layer>>> {
-        let is_same = videos.len() == self.given.len()
-            && videos
-                .iter()
-                .zip(&self.given)
-                .all(|(video, (before, given))| {
-                    video.track == before.track
-                        && video.choice == before.choice
-                        && video.can_have(*given)
-                });
-        is_same.then(|| self.given.iter().map(|(_, given)| *given).collect())
+        if videos.len() != self.given.len() {
+            return None;
+        }
+        let is_of = |video: &Demand, before: &Demand| video.track == before.track;
+        videos
+            .iter()
+            .zip(&self.given)
+            .map(|(video, at_its_place)| {
+                // They come in the order of before, unless the caller's table was laid out anew.
+                let (before, given) = if is_of(video, &at_its_place.0) {
+                    at_its_place
+                } else {
+                    self.given.iter().find(|(before, _)| is_of(video, before))?
+                };
+                (video.choice == before.choice && video.can_have(*given)).then_some(*given)
+            })
+            .collect()
     }
 
     fn go_on(
@@ -397,16 +421,12 @@ impl Allocator {
                 self.next_trial = Some(now + self.up_after());
             } else if went_wrong || taken >= TRIAL_MAX {
                 self.lose(now);
-                let fits = cost(videos, &trial.before) <= budget
-                    && videos
-                        .iter()
-                        .zip(&trial.before)
-                        .all(|(video, layer)| video.can_have(*layer));
-                return if fits {
-                    trial.before
-                } else {
-                    let least = self.least(now, videos, &given);
-                    Plan::new(videos).fill(budget.max(least))
+                return match trial.before(videos) {
+                    Some(before) if cost(videos, &before) <= budget => before,
+                    _ => {
+                        let least = self.least(now, videos, &given);
+                        allocate(budget.max(least), 0, videos)
+                    }
                 };
             } else {
                 self.trial = Some(trial);
@@ -419,12 +439,12 @@ impl Allocator {
             if went_wrong || now.saturating_duration_since(since) >= DOWN_AFTER {
                 self.over_since = None;
                 let least = self.least(now, videos, &given);
-                return Plan::new(videos).fill(budget.max(least));
+                return allocate(budget.max(least), 0, videos);
             }
             return given;
         }
         self.over_since = None;
-        let better = Plan::new(videos).fill(budget * 100 / HEADROOM_PERCENT);
+        let better = allocate(room(budget), 0, videos);
         if cost(videos, &better) > spent || count(&better) > count(&given) {
             let since = *self.under_since.get_or_insert(now);
             if now.saturating_duration_since(since) >= self.up_after() {
@@ -515,10 +535,15 @@ impl Allocator {
         }
         self.trial = Some(Trial {
             since: now,
-            before: given,
+            before: videos.iter().map(|video| video.track).zip(given).collect(),
         });
         plan.layers()
     }
+}
+
+/// What may be spent on more than there is.
+fn room(budget: u64) -> u64 {
+    budget.saturating_mul(100) / HEADROOM_PERCENT
 }
 
 fn cost(videos: &[Demand], given: &[Option<Layer>]) -> u64 {

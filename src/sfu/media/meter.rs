@@ -81,13 +81,12 @@ impl Rate {
     }
 }
 
-/// What comes over one direction, for statistics: the rate of the last second, and counts.
+/// What comes over one direction, for statistics: the rate of the last second, and how many packets there were.
 #[derive(Clone, Debug)]
 pub(crate) struct Meter {
     start: Instant,
     rate: Rate,
     packets: u64,
-    bytes: u64,
 }
 
 impl Meter {
@@ -98,13 +97,11 @@ impl Meter {
             start: now,
             rate: Rate::new(Self::WINDOW),
             packets: 0,
-            bytes: 0,
         }
     }
 
     pub(crate) fn add(&mut self, bytes: usize, at: Instant) {
         self.packets += 1;
-        self.bytes += bytes as u64;
         self.rate.add(self.micros(at), bytes);
     }
 
@@ -115,10 +112,6 @@ impl Meter {
 
     pub(crate) fn packets(&self) -> u64 {
         self.packets
-    }
-
-    pub(crate) fn bytes(&self) -> u64 {
-        self.bytes
     }
 
     fn micros(&self, at: Instant) -> u64 {

@@ -109,11 +109,6 @@ impl<K: Clone + Eq + Hash> Speakers<K> {
         self.voices.get(peer).is_some_and(|voice| voice.is_speaking)
     }
 
-    /// Who spoke last above all others.
-    pub(crate) fn dominant(&self) -> Option<&K> {
-        self.dominant.as_ref()
-    }
-
     /// Who speaks above all others, when that has changed. To be asked every 100 ms or so; changes are never closer than 500 ms.
     pub(crate) fn update(&mut self, now: Instant) -> Option<K> {
         for voice in self.voices.values_mut() {
@@ -272,7 +267,7 @@ mod tests {
         room.talk(1_000, &[Some(10), Some(40)]);
         assert_eq!(room.peers(), [0]);
         room.speakers.remove(&0);
-        assert_eq!(room.speakers.dominant(), None);
+        assert_eq!(room.speakers.dominant, None);
         room.talk(1_000, &[None, Some(40)]);
         assert_eq!(room.peers(), [0, 1]);
         room.speakers.level(&7, &[], room.now);

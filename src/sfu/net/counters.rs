@@ -69,6 +69,7 @@ impl Counters {
             packets_unknown: incoming.unknown.load(Relaxed) + incoming.refused.load(Relaxed),
             nacks_received: work.nacks.load(Relaxed),
             key_frames_requested: work.key_frames.load(Relaxed),
+            panics: crate::peer::panics(),
         }
     }
 }

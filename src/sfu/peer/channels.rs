@@ -18,14 +18,18 @@ const CHANNELS_MAX: usize = 16;
 const LABEL_MAX: usize = 64;
 /// What waits for a channel to open, in bytes; what is beyond is dropped.
 const WAITING_MAX: usize = 1024 * 1024;
+/// What keeping a message costs besides its payload, in bytes.
+const OVERHEAD: usize = 64;
 /// What a reliable channel's reader may be behind, in bytes; who is further behind is removed.
 const BEHIND_MAX: usize = 8 * 1024 * 1024;
 /// What an unreliable channel may hold, in bytes; what is beyond is dropped.
 const UNRELIABLE_MAX: usize = 128 * 1024;
 
 /// The channels of a peer.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(crate) struct Channels {
+    /// The longest message that the client takes, in bytes.
+    message_max: usize,
     labels: HashMap<Arc<str>, Line>,
     by_id: HashMap<RTCDataChannelId, Arc<str>>,
 }
@@ -33,6 +37,8 @@ pub(crate) struct Channels {
 /// What is sent on a label.
 #[derive(Debug, Default)]
 struct Line {
+    /// Whether the server made a channel of this label; the label is kept then, whatever becomes of its channels.
+    is_ours: bool,
     is_reliable: bool,
     /// The channel in use: the server's, or the client's last one of this label.
     current: Option<RTCDataChannelId>,
@@ -57,7 +63,11 @@ impl Channels {
         connection: &mut RTCPeerConnection,
         channels: &[Channel],
     ) -> Result<Self, Error> {
-        let mut made = Self::default();
+        let mut made = Self {
+            message_max: MESSAGE_MAX,
+            labels: HashMap::new(),
+            by_id: HashMap::new(),
+        };
         for channel in channels {
             let mut init = RTCDataChannelInit {
                 ordered: channel.is_reliable,
@@ -72,6 +82,7 @@ impl Channels {
                 .id();
             let label: Arc<str> = channel.label.into();
             let line = Line {
+                is_ours: true,
                 is_reliable: channel.is_reliable,
                 ..Line::default()
             };
@@ -120,7 +131,7 @@ impl Channels {
         line.current = Some(id);
         line.waiting_bytes = 0;
         for payload in std::mem::take(&mut line.waiting) {
-            let _ = write(connection, id, &payload, now);
+            let _ = length(&payload) <= self.message_max && write(connection, id, &payload, now);
         }
         Some(label)
     }
@@ -130,11 +141,25 @@ impl Channels {
         let Some(label) = self.by_id.remove(&id) else {
             return;
         };
-        if let Some(line) = self.labels.get_mut(&label)
-            && line.current == Some(id)
-        {
+        let Some(line) = self.labels.get_mut(&label) else {
+            return;
+        };
+        if line.current == Some(id) {
             line.current = None;
         }
+        // A client may open and close channels of ever new labels.
+        if !line.is_ours && !self.by_id.values().any(|other| *other == label) {
+            self.labels.remove(&label);
+        }
+    }
+
+    /// What the client has said of the messages it takes; nothing means 64 KiB, and 0 any (RFC 8841 section 6).
+    pub(crate) fn note_message_max(&mut self, said: Option<&str>) {
+        let bytes = said.map_or(Some(64 * 1024), |said| said.trim().parse().ok());
+        self.message_max = match bytes {
+            Some(0) | None => MESSAGE_MAX,
+            Some(bytes) => MESSAGE_MAX.min(bytes),
+        };
     }
 
     /// The label of a channel that a message came on.
@@ -154,10 +179,11 @@ impl Channels {
             return Sent::Dropped;
         };
         let Some(id) = line.current else {
-            if !line.is_reliable || line.waiting_bytes + length(payload) > WAITING_MAX {
+            let size = length(payload) + OVERHEAD;
+            if !line.is_reliable || line.waiting_bytes + size > WAITING_MAX {
                 return Sent::Dropped;
             }
-            line.waiting_bytes += length(payload);
+            line.waiting_bytes += size;
             line.waiting.push_back(payload.clone());
             return Sent::Waits;
         };
@@ -171,11 +197,21 @@ impl Channels {
         if !line.is_reliable && behind > UNRELIABLE_MAX {
             return Sent::Dropped;
         }
-        if write(connection, id, payload, now) {
+        if length(payload) <= self.message_max && write(connection, id, payload, now) {
             Sent::Done
         } else {
             Sent::Dropped
         }
+    }
+
+    /// What the peer has not acknowledged of a label's messages, with what waits for the channel to open, in bytes.
+    pub(crate) fn behind(&self, connection: &mut RTCPeerConnection, label: &str) -> usize {
+        let Some(line) = self.labels.get(label) else {
+            return 0;
+        };
+        let channel = line.current.and_then(|id| connection.data_channel(id));
+        let sent = channel.map_or(0, |channel| channel.outstanding_bytes());
+        sent + line.waiting_bytes
     }
 
     /// Closes a channel, for instance since a message on it was too long.
@@ -193,9 +229,6 @@ fn write(
     payload: &Payload,
     now: Instant,
 ) -> bool {
-    if length(payload) > MESSAGE_MAX {
-        return false;
-    }
     let Some(mut channel) = connection.data_channel(id) else {
         return false;
     };
@@ -206,7 +239,7 @@ fn write(
     sent.is_ok()
 }
 
-fn length(payload: &Payload) -> usize {
+pub(super) fn length(payload: &Payload) -> usize {
     match payload {
         Payload::Text(text) => text.len(),
         Payload::Binary(bytes) => bytes.len(),

@@ -17,8 +17,10 @@ use crate::interceptors::registry;
 
 /// The longest message of a data channel, in bytes (`a=max-message-size`).
 pub(crate) const MESSAGE_MAX: usize = 256 * 1024;
+/// What the connection puts together. The bound for messages lies below, so that a longer one is seen and not just dropped.
+pub(super) const MESSAGE_TAKEN: usize = MESSAGE_MAX + 16 * 1024;
 /// What a peer may have sent that is not put together or not taken yet, in bytes.
-const RECEIVE_BUFFER: u32 = 1024 * 1024;
+pub(super) const RECEIVE_BUFFER: u32 = 1024 * 1024;
 /// Of an SCTP packet, in bytes: fits where tunnels take their share.
 const SCTP_MTU: u32 = 1200;
 
@@ -87,7 +89,7 @@ pub(crate) fn connect(
             Some(Duration::ZERO),
             Some(Duration::ZERO),
         )
-        .with_sctp_max_message_size(SctpMaxMessageSize::Bounded(MESSAGE_MAX as u32))
+        .with_sctp_max_message_size(SctpMaxMessageSize::Bounded(MESSAGE_TAKEN as u32))
         .with_sctp_max_receive_buffer_size(RECEIVE_BUFFER)
         .with_sctp_mtu(SCTP_MTU)
         .build();

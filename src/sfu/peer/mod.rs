@@ -2,15 +2,16 @@
 
 pub(crate) mod channels;
 mod connection;
+mod contained;
 mod negotiation;
 mod sdp;
 
 use std::net::SocketAddr;
-use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use bytes::BytesMut;
+use rtc::data_channel::{RTCDataChannelId, RTCDataChannelMessage};
 use rtc::peer_connection::event::{RTCDataChannelEvent, RTCPeerConnectionEvent, RTCTrackEvent};
 use rtc::peer_connection::message::{RTCMessage, TaggedRTCMessage};
 use rtc::peer_connection::state::RTCPeerConnectionState;
@@ -21,17 +22,29 @@ use rtc::shared::{TaggedBytesMut, TransportContext, TransportProtocol};
 use webrtc::peer_connection::RTCPeerConnection;
 
 use self::channels::{Channels, Sent};
-use self::connection::MESSAGE_MAX;
 pub(crate) use self::connection::{Credentials, Identity};
+use self::connection::{MESSAGE_MAX, RECEIVE_BUFFER};
+use self::contained::contained;
+pub(crate) use self::contained::{panics, silence_contained};
 use self::negotiation::Negotiation;
 pub(crate) use self::negotiation::{Changes, Slot, Uplink};
 use crate::Error;
 use crate::interceptors::bandwidth::Downlink;
 use crate::net::{Datagram, Registration};
-use crate::session::{Join, Payload, PeerId, Publishing};
+use crate::session::{Join, Media, Payload, PeerId, Publishing};
 
 /// A peer's number within its session; never used again.
 pub(crate) type PeerKey = u32;
+
+/// What a client may send over DTLS without completing a message, in bytes. SCTP's own window bounds who keeps to it; it takes a
+/// message that never ends beyond that.
+const UNREAD_MAX: usize = 2 * RECEIVE_BUFFER as usize;
+/// What acknowledging one of our messages may cost the client, in bytes.
+const ACKNOWLEDGEMENT: usize = 256;
+/// The first bytes of DTLS records (RFC 7983).
+const DTLS: std::ops::RangeInclusive<u8> = 20..=63;
+/// The connection may name a time that has passed; to ask it at once again would spin.
+const TIMER_STEP: Duration = Duration::from_millis(1);
 
 /// What peers of a session are made with.
 pub(crate) struct Setup {
@@ -91,7 +104,7 @@ pub(crate) struct Peer {
     pub(crate) wants_offer: bool,
     /// Whether messages of its channels wait since nobody takes them.
     pub(crate) is_held: bool,
-    /// Whether its connection has taken half of a description and cannot go on.
+    /// Whether its connection cannot go on: it has taken half of a description, or panicked, or its client broke a bound.
     pub(crate) is_broken: bool,
     /// Whether it has something to send.
     pub(crate) is_dirty: bool,
@@ -101,8 +114,11 @@ pub(crate) struct Peer {
     channels: Channels,
     negotiation: Negotiation,
     is_simulcast: bool,
+    media: Media,
     /// Whether the client has closed the connection.
     is_over: bool,
+    /// What came over DTLS since the last message, in bytes.
+    unread: usize,
     local: SocketAddr,
     _registration: Registration,
 }
@@ -127,7 +143,7 @@ impl Peer {
         Ok(Self {
             key,
             id: join.peer.clone(),
-            publishing: join.publishing,
+            publishing: within(join.media, join.publishing),
             uplinks,
             slots: Vec::new(),
             downlink,
@@ -144,6 +160,8 @@ impl Peer {
             negotiation: Negotiation::default(),
             is_simulcast: join.is_simulcast,
             is_over: false,
+            unread: 0,
+            media: join.media,
             local: setup
                 .candidates
                 .first()
@@ -153,15 +171,30 @@ impl Peer {
         })
     }
 
-    /// Hands a datagram to the connection. `takes_messages` is false while nobody takes what channels bring.
-    pub(crate) fn receive(
-        &mut self,
-        datagram: Datagram,
-        takes_messages: bool,
-        out: &mut Vec<Output>,
-    ) {
+    /// Changes what the peer may publish: never more than what the session carries.
+    pub(crate) fn allow(&mut self, publishing: Publishing) {
+        self.publishing = within(self.media, publishing);
+    }
+
+    /// Hands a datagram to the connection, and takes at most `room` messages of channels.
+    pub(crate) fn receive(&mut self, datagram: Datagram, room: usize, out: &mut Vec<Output>) {
+        if self.is_broken {
+            return;
+        }
         let at = datagram.at;
         self.heard_at = at;
+        if datagram
+            .data
+            .first()
+            .is_some_and(|byte| DTLS.contains(byte))
+        {
+            self.unread += datagram.data.len();
+            if self.unread > UNREAD_MAX {
+                tracing::info!(peer = %self.id, "a peer sends messages that do not end and is removed");
+                self.is_broken = true;
+                return;
+            }
+        }
         let tagged = TaggedBytesMut {
             now: at,
             transport: TransportContext {
@@ -177,34 +210,33 @@ impl Peer {
                 tracing::trace!(%error, "a datagram was refused");
             }
         });
-        if is_whole.is_none() {
-            out.push(Output::Failed);
-            return;
-        }
-        self.collect(takes_messages, at, out);
+        self.is_broken |= is_whole.is_none();
+        self.collect(room, at, out);
     }
 
     /// Tells the connection the time.
-    pub(crate) fn tick(&mut self, now: Instant, takes_messages: bool, out: &mut Vec<Output>) {
+    pub(crate) fn tick(&mut self, now: Instant, room: usize, out: &mut Vec<Output>) {
         let done = contained(|| {
             if let Err(error) = self.connection.handle_timeout(now) {
                 tracing::trace!(%error, "a timer failed");
             }
         });
-        if done.is_none() {
-            out.push(Output::Failed);
-            return;
-        }
-        self.collect(takes_messages, now, out);
+        self.is_broken |= done.is_none();
+        self.collect(room, now, out);
     }
 
-    /// Takes what the connection has for us.
-    pub(crate) fn collect(&mut self, takes_messages: bool, now: Instant, out: &mut Vec<Output>) {
+    /// Takes what the connection has for us: at most `room` messages of channels, and none where that is 0. What is left slows
+    /// the client down.
+    fn collect(&mut self, room: usize, now: Instant, out: &mut Vec<Output>) {
+        if self.is_broken {
+            self.deadline = None;
+            return;
+        }
+        let mut left = room;
         let done = contained(|| {
-            self.is_held = !takes_messages;
             loop {
                 // Both are sweeps of the whole connection; without `poll_read` channels stay as they are.
-                let next = if takes_messages {
+                let next = if left > 0 {
                     self.connection.poll_read()
                 } else {
                     self.connection.poll_media_read()
@@ -218,18 +250,9 @@ impl Peer {
                         out.push(Output::Rtcp { track, packets })
                     }
                     RTCMessage::DataChannelMessage(id, message) => {
-                        let Some(label) = self.channels.label(id).cloned() else {
-                            continue;
-                        };
-                        if message.data.len() > MESSAGE_MAX {
-                            self.channels.close(&mut self.connection, id);
-                            out.push(Output::TooLong);
-                            continue;
-                        }
-                        match payload(message.is_string, message.data) {
-                            Some(payload) => out.push(Output::Message { label, payload }),
-                            None => tracing::debug!("a text message is not UTF-8"),
-                        }
+                        left = left.saturating_sub(1);
+                        self.unread = 0;
+                        self.take(id, message, out);
                     }
                     _ => {}
                 }
@@ -238,20 +261,56 @@ impl Peer {
                 self.note(event, now, out);
             }
             // The connection has no event for the client's close_notify.
-            let is_over = self
-                .connection
-                .sctp()
-                .is_some_and(|sctp| sctp.transport().state() == RTCDtlsTransportState::Closed);
-            if is_over && !self.is_over {
+            if !self.is_over && self.is_closed_there() {
                 self.is_over = true;
                 out.push(Output::Closed);
             }
+            self.connection.poll_timeout()
         });
-        if done.is_none() {
-            out.push(Output::Failed);
-        }
+        self.is_held = left == 0;
+        self.is_broken |= done.is_none();
         self.is_dirty = true;
-        self.deadline = contained(|| self.connection.poll_timeout()).flatten();
+        self.deadline = done.flatten().map(|at| at.max(now + TIMER_STEP));
+    }
+
+    /// A message of a channel.
+    fn take(
+        &mut self,
+        id: RTCDataChannelId,
+        message: RTCDataChannelMessage,
+        out: &mut Vec<Output>,
+    ) {
+        let Some(label) = self.channels.label(id).cloned() else {
+            return;
+        };
+        if message.data.len() > MESSAGE_MAX {
+            self.channels.close(&mut self.connection, id);
+            out.push(Output::TooLong);
+            return;
+        }
+        match payload(message.is_string, message.data) {
+            Some(payload) => out.push(Output::Message { label, payload }),
+            None => tracing::debug!("a text message is not UTF-8"),
+        }
+    }
+
+    /// Whether the client has closed DTLS. Any part that uses the transport knows its state; there may be no channels.
+    fn is_closed_there(&mut self) -> bool {
+        if let Some(sctp) = self.connection.sctp() {
+            return sctp.transport().state() == RTCDtlsTransportState::Closed;
+        }
+        let receiver = self
+            .uplinks
+            .first()
+            .and_then(|uplink| uplink.receiver(&mut self.connection));
+        let closed = RTCDtlsTransportState::Closed;
+        receiver
+            .and_then(|id| self.connection.rtp_receiver(id))
+            .is_some_and(|receiver| {
+                receiver
+                    .transport()
+                    .is_some_and(|transport| transport.state() == closed)
+            })
     }
 
     fn note(&mut self, event: RTCPeerConnectionEvent, now: Instant, out: &mut Vec<Output>) {
@@ -300,20 +359,21 @@ impl Peer {
             .position(|uplink| uplink.mid.as_deref() == Some(mid))
     }
 
-    /// Sends a packet on a slot; it leaves with [`Peer::drain`].
-    pub(crate) fn write(
-        &mut self,
-        sender: rtc::rtp_transceiver::RTCRtpSenderId,
-        packet: rtc::rtp::Packet,
-        now: Instant,
-    ) -> bool {
+    /// Sends a packet on a slot; it leaves with [`Peer::drain`]. Its SSRC and payload type are the slot's.
+    pub(crate) fn write(&mut self, packet: rtc::rtp::Packet, now: Instant) -> bool {
+        if self.is_broken {
+            return false;
+        }
         self.is_dirty = true;
-        contained(|| {
+        // Not through the sender: it would look both up again for each packet.
+        let message = RTCMessage::RtpPacket(String::new(), packet);
+        let written = contained(|| {
             self.connection
-                .rtp_sender(sender)
-                .is_some_and(|mut sender| sender.write_rtp(now, packet).is_ok())
-        })
-        .unwrap_or(false)
+                .handle_write(TaggedRTCMessage { now, message })
+                .is_ok()
+        });
+        self.is_broken |= written.is_none();
+        written.unwrap_or(false)
     }
 
     /// Sends feedback to the publisher of a section.
@@ -331,11 +391,17 @@ impl Peer {
         else {
             return;
         };
-        let _ = contained(|| {
+        let done = contained(|| {
             self.connection
                 .rtp_receiver(receiver)
                 .map(|mut receiver| receiver.write_rtcp(now, packets))
         });
+        self.is_broken |= done.is_none();
+    }
+
+    /// What the peer has not acknowledged of a label's messages, in bytes.
+    pub(crate) fn behind(&mut self, label: &str) -> usize {
+        contained(|| self.channels.behind(&mut self.connection, label)).unwrap_or_default()
     }
 
     /// Sends a message on the channel of a label.
@@ -343,21 +409,26 @@ impl Peer {
         self.is_dirty = true;
         // The connection's timers change with what it sends reliably.
         self.deadline = Some(now);
-        contained(|| {
+        self.unread = self
+            .unread
+            .saturating_sub(channels::length(payload) + ACKNOWLEDGEMENT);
+        let sent = contained(|| {
             self.channels
                 .send(&mut self.connection, label, payload, now)
-        })
-        .unwrap_or(Sent::TooSlow)
+        });
+        self.is_broken |= sent.is_none();
+        sent.unwrap_or(Sent::Dropped)
     }
 
     /// Takes what is to be sent to the client.
     pub(crate) fn drain(&mut self, mut send: impl FnMut(SocketAddr, BytesMut)) {
         self.is_dirty = false;
-        let _ = contained(|| {
+        let done = contained(|| {
             while let Some(datagram) = self.connection.poll_write() {
                 send(datagram.transport.peer_addr, datagram.message);
             }
         });
+        self.is_broken |= done.is_none();
     }
 
     /// Ends the connection and tells the client; what is to be sent for that comes with [`Peer::drain`].
@@ -365,22 +436,15 @@ impl Peer {
         let _ = contained(|| self.connection.close());
         self.is_dirty = true;
     }
-
-    /// What the connection has measured.
-    pub(crate) fn report(
-        &mut self,
-        now: Instant,
-    ) -> Option<webrtc::peer_connection::RTCStatsReport> {
-        contained(|| {
-            self.connection
-                .get_stats(now, webrtc::peer_connection::StatsSelector::None)
-        })
-    }
 }
 
-/// Runs a step of the connection. The library is young and reads what strangers send: a panic in it costs the peer alone.
-fn contained<T>(step: impl FnOnce() -> T) -> Option<T> {
-    catch_unwind(AssertUnwindSafe(step)).ok()
+/// What of this a session that carries `media` takes.
+fn within(media: Media, publishing: Publishing) -> Publishing {
+    Publishing {
+        audio: publishing.audio && media != Media::None,
+        camera: publishing.camera && media == Media::Video,
+        screen: publishing.screen && media == Media::Video,
+    }
 }
 
 fn payload(is_text: bool, data: BytesMut) -> Option<Payload> {

@@ -12,20 +12,23 @@ use rtc::rtp_transceiver::rtp_sender::{
     RTCRtpCodecParameters, RTCRtpCodingParameters, RTCRtpEncodingParameters, RtpCodecKind,
 };
 use rtc::rtp_transceiver::{
-    RTCRtpReceiverId, RTCRtpSenderId, RTCRtpTransceiverDirection, RTCRtpTransceiverId,
-    RTCRtpTransceiverInit,
+    RTCRtpReceiverId, RTCRtpTransceiverDirection, RTCRtpTransceiverId, RTCRtpTransceiverInit,
 };
 use webrtc::peer_connection::{RTCPeerConnection, RTCSdpType, RTCSessionDescription};
 
-use super::connection::internal;
+use super::Peer;
+use super::connection::{MESSAGE_MAX, MESSAGE_TAKEN, internal};
+use super::contained::contained;
 use super::sdp::{self, Dress, Section, Undress};
-use super::{Peer, contained};
 use crate::Error;
 use crate::media::rewrite::Rewriter;
 use crate::session::{Kind, Media, Source};
 
 /// How long an offer stands against the client's own; later, the client may offer, and ours is made again afterwards.
 const OFFER_STANDS: Duration = Duration::from_secs(10);
+
+/// How many sections a peer may publish on over its life, its own included: they stay for good.
+const UPLINKS_MAX: usize = 64;
 
 /// Who has offered.
 #[derive(Debug, Default)]
@@ -60,13 +63,14 @@ impl Uplink {
 /// A section on which a track is sent to the peer.
 #[derive(Debug)]
 pub(crate) struct Slot {
-    pub(crate) sender: RTCRtpSenderId,
     pub(crate) ssrc: u32,
     pub(crate) payload_type: u8,
     transceiver: RTCRtpTransceiverId,
     mid: Option<String>,
     /// Stream and track id of what it carries; none while it is free.
     pub(crate) carries: Option<(String, Arc<str>)>,
+    /// What the last offer said that it carries.
+    offered: Option<Arc<str>>,
     /// The numbers of what it carried last: its stream goes on with them.
     pub(crate) left: Option<Rewriter>,
     /// Whether the client knows what it carries.
@@ -189,19 +193,17 @@ impl Peer {
             handle
                 .set_codec_preferences(codecs.to_vec())
                 .map_err(internal)?;
-            let sender = handle.sender().ok_or(Error::UnknownPeer)?;
-            Ok::<_, Error>((transceiver, sender))
+            Ok::<_, Error>(transceiver)
         });
-        let (transceiver, sender) =
-            made.unwrap_or(Err(Error::BadDescription("the track cannot be sent")))?;
+        let transceiver = made.unwrap_or(Err(Error::BadDescription("the track cannot be sent")))?;
         self.slots.push(Slot {
-            sender,
             ssrc,
             payload_type,
             transceiver,
             mid: None,
             carries,
             left: None,
+            offered: None,
             is_answered: false,
         });
         Ok(index)
@@ -260,12 +262,14 @@ impl Peer {
             uplink.mid = uplink.transceiver.and_then(|id| mid_of(connection, id));
         }
         for slot in &mut self.slots {
+            slot.offered = slot.carries.as_ref().map(|(_, track)| Arc::clone(track));
             slot.mid = mid_of(connection, slot.transceiver);
         }
         self.negotiation.seq += 1;
         self.negotiation.open = Some(now);
+        let text = sdp::dress(&text, |mid| self.dress(mid));
         Ok((
-            sdp::dress(&text, |mid| self.dress(mid)),
+            sdp::with_message_max(&text, MESSAGE_MAX),
             self.negotiation.seq,
         ))
     }
@@ -315,6 +319,8 @@ impl Peer {
         }
         let read = sdp::undress(text, |mid| self.undress(mid, &found));
         let answer = parse(RTCSdpType::Answer, read)?;
+        self.channels
+            .note_message_max(sdp::attribute(text, "max-message-size"));
         let connection = &mut self.connection;
         let applied = contained(|| connection.set_remote_description(now, answer));
         if !matches!(applied, Some(Ok(()))) {
@@ -326,13 +332,7 @@ impl Peer {
             self.negotiation.is_answered = true;
             self.negotiation.is_client_passive = sdp::attribute(text, "setup") == Some("passive");
         }
-        for slot in &mut self.slots {
-            let is_known = slot
-                .mid
-                .as_ref()
-                .is_some_and(|mid| found.iter().any(|section| section.mid == *mid));
-            slot.is_answered = is_known && slot.carries.is_some();
-        }
+        self.note_slots(&found);
         Ok(self.note_uplinks(&found))
     }
 
@@ -355,9 +355,12 @@ impl Peer {
             }
             self.take_back(now)?;
         }
+        let known = self.uplinks.len();
         self.adopt_sections(&found)?;
         let read = sdp::undress(text, |mid| self.undress(mid, &found));
-        let offer = parse(RTCSdpType::Offer, read)?;
+        let offer = parse(RTCSdpType::Offer, read).inspect_err(|_| self.uplinks.truncate(known))?;
+        self.channels
+            .note_message_max(sdp::attribute(text, "max-message-size"));
         let connection = &mut self.connection;
         let answered = contained(|| {
             connection.set_remote_description(now, offer)?;
@@ -375,6 +378,7 @@ impl Peer {
             }
         };
         self.bind_adopted(&found);
+        self.note_slots(&found);
         let changes = self.note_uplinks(&found);
         // The connection answers as if nothing were settled; the roles are those of the first answer (RFC 8842 section 5.3).
         let role = if self.negotiation.is_client_passive {
@@ -383,6 +387,7 @@ impl Peer {
             "passive"
         };
         let answer = sdp::with_setup(&answer, role);
+        let answer = sdp::with_message_max(&answer, MESSAGE_MAX);
         Ok((sdp::dress(&answer, |mid| self.dress_answer(mid)), changes))
     }
 
@@ -406,18 +411,29 @@ impl Peer {
         }
         self.negotiation.open = None;
         self.wants_offer = true;
+        // Sections that only the withdrawn offer had lose their names, which the client may give to its own.
+        for slot in &mut self.slots {
+            slot.mid = mid_of(connection, slot.transceiver);
+        }
         Ok(())
     }
 
     /// Sections that the client has added itself become uplinks: the first video is the camera, further ones are screens.
     fn adopt_sections(&mut self, found: &[Section]) -> Result<(), Error> {
+        let mut adopted: Vec<Uplink> = Vec::new();
         for section in found.iter().filter(|section| section.kind != "application") {
-            if section.mid.is_empty() || self.knows(&section.mid) {
+            let is_adopted = |uplink: &Uplink| uplink.mid.as_deref() == Some(&section.mid);
+            if section.mid.is_empty() || self.knows(&section.mid) || adopted.iter().any(is_adopted)
+            {
                 continue;
+            }
+            if self.uplinks.len() + adopted.len() >= UPLINKS_MAX {
+                return Err(Error::BadDescription("it has too many sections of its own"));
             }
             let has_camera = self
                 .uplinks
                 .iter()
+                .chain(&adopted)
                 .any(|uplink| uplink.source == Source::Camera);
             let source = match section.kind.as_str() {
                 "audio" => Source::Mic,
@@ -425,7 +441,7 @@ impl Peer {
                 "video" => Source::Camera,
                 _ => return Err(Error::BadDescription("it has sections of an unknown kind")),
             };
-            self.uplinks.push(Uplink {
+            adopted.push(Uplink {
                 source,
                 mid: Some(section.mid.clone()),
                 transceiver: None,
@@ -433,6 +449,7 @@ impl Peer {
                 is_sending: false,
             });
         }
+        self.uplinks.append(&mut adopted);
         Ok(())
     }
 
@@ -480,6 +497,19 @@ impl Peer {
         match (section, &uplink.streams) {
             (Some(section), Some(streams)) if section.streams == *streams => Undress::Strip,
             _ => Undress::Name,
+        }
+    }
+
+    /// A slot is sent on where the client takes it, and was told of what it carries now.
+    fn note_slots(&mut self, found: &[Section]) {
+        for slot in &mut self.slots {
+            let section = found
+                .iter()
+                .find(|section| Some(&section.mid) == slot.mid.as_ref());
+            let Some(section) = section else { continue };
+            let carries = slot.carries.as_ref().map(|(_, track)| track);
+            slot.is_answered =
+                section.receives && carries.is_some() && carries == slot.offered.as_ref();
         }
     }
 
@@ -543,6 +573,8 @@ fn check(text: &str) -> Result<Vec<Section>, Error> {
 }
 
 fn parse(kind: RTCSdpType, text: String) -> Result<RTCSessionDescription, Error> {
+    // The connection takes the lower bound of both sides for both directions; ours for what it is sent does not hang on the client.
+    let text = sdp::with_message_max(&text, MESSAGE_TAKEN);
     let parsed = contained(|| match kind {
         RTCSdpType::Offer => RTCSessionDescription::offer(text),
         _ => RTCSessionDescription::answer(text),

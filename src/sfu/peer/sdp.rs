@@ -25,6 +25,8 @@ pub(crate) struct Section {
     pub(crate) kind: String,
     /// Whether the client sends on it.
     pub(crate) sends: bool,
+    /// Whether the client takes what is sent on it.
+    pub(crate) receives: bool,
     /// The streams it says it sends: its ssrc and rid lines. Changes when the section gets other streams.
     pub(crate) streams: String,
 }
@@ -83,8 +85,9 @@ pub(crate) fn sections(sdp: &str) -> Vec<Section> {
         // Sections send and receive unless they say otherwise (RFC 8866 section 6.7); a rejected one has port 0.
         let is_rejected =
             block.split_whitespace().nth(1) == Some("0") && !block.contains("a=bundle-only");
-        section.sends =
-            !is_rejected && !block.contains("\na=recvonly") && !block.contains("\na=inactive");
+        let is_active = !is_rejected && !block.contains("\na=inactive");
+        section.sends = is_active && !block.contains("\na=recvonly");
+        section.receives = is_active && !block.contains("\na=sendonly");
         for line in block.lines() {
             let names_stream = line.starts_with("a=ssrc-group:")
                 || line.starts_with("a=rid:")
@@ -161,6 +164,27 @@ pub(crate) fn with_setup(sdp: &str, role: &str) -> String {
     out
 }
 
+/// The description with another bound for messages of data channels (RFC 8841 section 6).
+pub(crate) fn with_message_max(sdp: &str, bytes: usize) -> String {
+    let mut out = String::with_capacity(sdp.len() + 32);
+    for block in blocks(sdp) {
+        if !block.starts_with("m=application") {
+            out.push_str(block);
+            continue;
+        }
+        for line in block.split_inclusive('\n') {
+            if !line.starts_with("a=max-message-size:") {
+                out.push_str(line);
+            }
+        }
+        if !out.ends_with('\n') {
+            out.push_str("\r\n");
+        }
+        let _ = write!(out, "a=max-message-size:{bytes}\r\n");
+    }
+    out
+}
+
 /// The value of an attribute at the session level or in the first section that has it.
 pub(crate) fn attribute<'a>(sdp: &'a str, name: &str) -> Option<&'a str> {
     sdp.lines().find_map(|line| {
@@ -216,6 +240,7 @@ mod tests {
         let found = sections(ANSWER);
         assert_eq!(found.len(), 3);
         assert_eq!((found[0].mid.as_str(), found[0].sends), ("0", true));
+        assert!(!found[0].receives);
         assert_eq!(found[0].streams, "a=ssrc:7 cname:x\n");
         assert_eq!((found[1].mid.as_str(), found[1].sends), ("1", false));
         assert_eq!(found[2].kind, "application");
@@ -240,6 +265,17 @@ mod tests {
         });
         assert!(!text.contains("ssrc") && !text.contains("msid"));
         assert!(text.contains("a=sendonly"));
+    }
+
+    #[test]
+    fn the_bound_for_messages_is_set_once_in_the_section_of_channels() {
+        let text = with_message_max(ANSWER, 5);
+        assert!(text.ends_with("a=mid:2\r\na=max-message-size:5\r\n"));
+        assert_eq!(with_message_max(&text, 6), text.replace(":5\r", ":6\r"));
+        assert_eq!(
+            with_message_max("m=application 9 X\r\na=mid:0", 7),
+            "m=application 9 X\r\na=mid:0\r\na=max-message-size:7\r\n"
+        );
     }
 
     #[test]

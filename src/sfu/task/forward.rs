@@ -3,7 +3,7 @@
 //! Per packet nothing is looked up in the database of anything, nothing locked, and nothing waited for.
 
 use std::sync::atomic::Ordering::Relaxed;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use rtc::rtcp::payload_feedbacks::picture_loss_indication::PictureLossIndication;
 use rtc::rtp::{Header, Packet};
@@ -12,6 +12,7 @@ use super::Task;
 use super::tracks::{Published, Subscriber};
 use crate::interceptors::registry::AUDIO_LEVEL_ID;
 use crate::media::codec::{Codec, is_key_frame};
+use crate::media::estimate::INITIAL_BPS;
 use crate::media::layers::Demand;
 use crate::media::switch::Verdict;
 use crate::peer::{PeerKey, Slot};
@@ -19,6 +20,9 @@ use crate::session::{Choice, Event, Layer, Publishing, Source};
 
 /// What a packet needs besides its payload, in bytes: IP, UDP, RTP and SRTP.
 const OVERHEAD: usize = 28 + 12 + 16;
+
+/// By when a client that reports on what it receives has done so.
+const FEEDBACK_EXPECTED: Duration = Duration::from_secs(5);
 
 impl Task {
     /// Sends a publisher's packet to its subscribers.
@@ -88,7 +92,7 @@ impl Task {
             let Some(peer) = self.peers.get_mut(&subscriber.peer) else {
                 continue;
             };
-            if peer.write(subscriber.sender, copy, at) {
+            if peer.write(copy, at) {
                 sent += 1;
                 if let Some(flows) = self.tracks.flows.get_mut(&subscriber.peer) {
                     flows.down.add(size, at);
@@ -181,9 +185,17 @@ impl Task {
         let Some(peer) = self.peers.get(&key) else {
             return;
         };
-        // Without feedback nothing is known, and nothing held back.
-        let estimate = peer.downlink.estimate_bps().unwrap_or(u64::MAX / 1_000);
+        // Until there is feedback a path is taken for a usual one; whose client sends none at all gets everything.
+        let is_new = now.saturating_duration_since(peer.joined_at) < FEEDBACK_EXPECTED;
+        let unknown = if is_new {
+            INITIAL_BPS
+        } else {
+            u64::MAX / 1_000
+        };
+        let estimate = peer.downlink.estimate_bps().unwrap_or(unknown);
         let setbacks = peer.downlink.setbacks();
+        let nacked = peer.downlink.take_nacked();
+        self.counters.work.nacks.fetch_add(nacked, Relaxed);
         let mut audio_bps = 0;
         let mut demands = Vec::new();
         let mut tracks = Vec::new();
@@ -287,7 +299,7 @@ impl Subscriber {
     }
 }
 
-fn may(publishing: Publishing, source: Source) -> bool {
+pub(super) fn may(publishing: Publishing, source: Source) -> bool {
     match source {
         Source::Mic => publishing.audio,
         Source::Camera => publishing.camera,

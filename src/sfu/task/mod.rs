@@ -29,6 +29,14 @@ const RETRY: Duration = Duration::from_millis(5);
 const BEAT: Duration = Duration::from_millis(100);
 /// How many requests are taken in one turn.
 const REQUESTS_PER_TURN: usize = 64;
+/// How many datagrams are taken in one turn, so that a flood of them holds up neither requests nor timers.
+const DATAGRAMS_PER_TURN: usize = 512;
+/// After so many datagrams what they caused leaves: connections hold no more than that.
+const DATAGRAMS_PER_BATCH: usize = 64;
+/// How often what clients can cause at will is worth a line in the log.
+const WARN_EVERY: Duration = Duration::from_secs(1);
+/// How long the last events of a session wait for whoever opened it.
+const LAST_EVENTS: Duration = Duration::from_secs(10);
 
 /// What a session is opened with.
 pub(crate) struct Start {
@@ -61,6 +69,8 @@ pub(crate) struct Task {
     /// Who has to go at the end of the turn.
     leaving: Vec<(PeerKey, Leave)>,
     is_closed: bool,
+    /// When something was last told that clients can cause at will.
+    warned_at: Option<Instant>,
 }
 
 impl Task {
@@ -85,31 +95,55 @@ impl Task {
             outputs: Vec::new(),
             leaving: Vec::new(),
             is_closed: false,
+            warned_at: None,
         };
-        task.turn(start.requests).await;
+        let closed = task.turn(start.requests).await;
         task.counters.work.sessions.fetch_sub(1, Relaxed);
+        let (events, waiting) = (task.events.clone(), std::mem::take(&mut task.waiting));
+        // The port and all else is given back at once; only the last events stay, for a while.
+        drop(task);
+        if let Some(reply) = closed {
+            let _ = reply.send(());
+        }
+        let _ = tokio::time::timeout(LAST_EVENTS, tell_all(events, waiting)).await;
     }
 
-    async fn turn(&mut self, mut requests: mpsc::Receiver<Request>) {
+    /// Takes turns until the session is closed; gives whom to tell that it is.
+    async fn turn(&mut self, mut requests: mpsc::Receiver<Request>) -> Option<oneshot::Sender<()>> {
         let mut datagrams: Vec<Datagram> = Vec::new();
+        let mut backlog = VecDeque::new();
         let mut asked: Vec<Request> = Vec::new();
         let mut closed: Option<oneshot::Sender<()>> = None;
         let mut beat_at = Instant::now() + BEAT;
         let inbox = self.inbox.clone();
         while !self.is_closed {
-            let wake_at = self.wake_at(beat_at);
-            tokio::select! {
-                biased;
-                () = inbox.take(&mut datagrams) => {}
-                count = requests.recv_many(&mut asked, REQUESTS_PER_TURN) => {
-                    if count == 0 {
-                        break;
+            if backlog.is_empty() {
+                let wake_at = self.wake_at(beat_at);
+                tokio::select! {
+                    biased;
+                    () = inbox.take(&mut datagrams) => {}
+                    count = requests.recv_many(&mut asked, REQUESTS_PER_TURN) => {
+                        if count == 0 {
+                            break;
+                        }
                     }
+                    () = tokio::time::sleep_until(wake_at.into()) => {}
                 }
-                () = tokio::time::sleep_until(wake_at.into()) => {}
+                // Both are buffers without a gap: nothing is copied.
+                backlog = VecDeque::from(std::mem::take(&mut datagrams));
+            } else {
+                // A session with a backlog does not wait; others have their turn all the same.
+                tokio::task::yield_now().await;
             }
-            for datagram in datagrams.drain(..) {
-                self.receive(datagram);
+            self.receive_some(&mut backlog);
+            if backlog.is_empty() {
+                datagrams = Vec::from(std::mem::take(&mut backlog));
+            }
+            // However many datagrams there are, requests come in between.
+            while asked.len() < REQUESTS_PER_TURN
+                && let Ok(request) = requests.try_recv()
+            {
+                asked.push(request);
             }
             for request in asked.drain(..) {
                 match request {
@@ -129,8 +163,17 @@ impl Task {
             self.settle(now);
         }
         self.end();
-        if let Some(reply) = closed {
-            let _ = reply.send(());
+        closed
+    }
+
+    /// Works off the first datagrams of a backlog.
+    fn receive_some(&mut self, backlog: &mut VecDeque<Datagram>) {
+        let count = backlog.len().min(DATAGRAMS_PER_TURN);
+        for (index, datagram) in backlog.drain(..count).enumerate() {
+            if index > 0 && index % DATAGRAMS_PER_BATCH == 0 {
+                self.drain_peers();
+            }
+            self.receive(datagram);
         }
     }
 
@@ -145,18 +188,18 @@ impl Task {
 
     fn receive(&mut self, datagram: Datagram) {
         let (key, at) = (datagram.tag, datagram.at);
-        let takes = self.takes_messages();
+        let room = self.room();
         let Some(peer) = self.peers.get_mut(&key) else {
             return;
         };
         let mut outputs = std::mem::take(&mut self.outputs);
-        peer.receive(datagram, takes, &mut outputs);
+        peer.receive(datagram, room, &mut outputs);
         self.work_off(key, &mut outputs, at);
         self.outputs = outputs;
     }
 
     fn run_timers(&mut self, now: Instant) {
-        let takes = self.takes_messages();
+        let takes = self.room() > 0;
         let due: Vec<PeerKey> = self
             .peers
             .values()
@@ -165,17 +208,22 @@ impl Task {
             .collect();
         let mut outputs = std::mem::take(&mut self.outputs);
         for key in due {
-            let takes = self.takes_messages();
+            let room = self.room();
             if let Some(peer) = self.peers.get_mut(&key) {
-                peer.tick(now, takes, &mut outputs);
+                peer.tick(now, room, &mut outputs);
                 self.work_off(key, &mut outputs, now);
             }
         }
         self.outputs = outputs;
     }
 
-    fn takes_messages(&self) -> bool {
-        self.waiting.is_empty() && self.events.capacity() > EVENTS_FREE
+    /// How many messages may be taken from channels now: none while nobody takes events.
+    fn room(&self) -> usize {
+        if self.waiting.is_empty() {
+            self.events.capacity().saturating_sub(EVENTS_FREE)
+        } else {
+            0
+        }
     }
 
     fn work_off(&mut self, key: PeerKey, outputs: &mut Vec<Output>, at: Instant) {
@@ -204,7 +252,12 @@ impl Task {
                 Output::Closed => self.leaving.push((key, Leave::Closed)),
                 Output::Failed => self.leaving.push((key, Leave::Lost)),
                 Output::TooLong => {
-                    tracing::warn!(peer = %self.name(key), "a channel is closed: a message was too long")
+                    // Once in a while is enough: a client can do it as often as it likes.
+                    let is_due = |told: Instant| at.saturating_duration_since(told) > WARN_EVERY;
+                    if self.warned_at.is_none_or(is_due) {
+                        self.warned_at = Some(at);
+                        tracing::warn!(peer = %self.name(key), "a channel is closed: a message was too long");
+                    }
                 }
             }
         }
@@ -227,8 +280,12 @@ impl Task {
 
     /// The end of a turn: who has to go goes, offers are made, events and datagrams leave.
     fn settle(&mut self, now: Instant) {
-        while let Some((key, why)) = self.leaving.pop() {
+        for (key, why) in std::mem::take(&mut self.leaving) {
             self.drop_peer(key, why);
+        }
+        let broken = self.peers.values().filter(|peer| peer.is_broken);
+        for key in broken.map(|peer| peer.key).collect::<Vec<_>>() {
+            self.drop_peer(key, Leave::Faulty);
         }
         self.make_offers(now);
         while let Some(event) = self.waiting.pop_front() {
@@ -237,6 +294,11 @@ impl Task {
                 break;
             }
         }
+        self.drain_peers();
+    }
+
+    /// Sends what connections have to send.
+    fn drain_peers(&mut self) {
         let outgoing = &mut self.outgoing;
         for peer in self.peers.values_mut().filter(|peer| peer.is_dirty) {
             peer.drain(|to, data| outgoing.push(to, data));
@@ -288,11 +350,6 @@ impl Task {
             self.drop_peer(key, Leave::Ended);
         }
         self.outgoing.flush();
-        while let Some(event) = self.waiting.pop_front() {
-            if self.events.try_send(event).is_err() {
-                break;
-            }
-        }
     }
 
     /// Tells whoever opened the session; what finds no room waits, in order.
@@ -310,5 +367,14 @@ impl Task {
 
     fn name(&self, key: PeerKey) -> String {
         self.id_of(key).map(|id| id.to_string()).unwrap_or_default()
+    }
+}
+
+/// Tells the last events, as whoever opened the session takes them.
+async fn tell_all(events: mpsc::Sender<Event>, waiting: VecDeque<Event>) {
+    for event in waiting {
+        if events.send(event).await.is_err() {
+            break;
+        }
     }
 }

@@ -51,6 +51,9 @@ impl Task {
                         .map(|key| self.drop_peer(key, Leave::Removed(why))),
                 );
             }
+            Request::Behind { peer, label, reply } => {
+                let _ = reply.send(self.with_peer(&peer, |peer| Ok(peer.behind(label))));
+            }
             Request::Send(message) => self.send(&message, now),
             Request::Subscribe(subscription, reply) => {
                 let _ = reply.send(self.subscribe(&subscription, now));

@@ -3,10 +3,10 @@
 use std::collections::HashMap;
 use std::time::Instant;
 
-use rtc::rtp_transceiver::RTCRtpSenderId;
 use rtc::rtp_transceiver::rtp_sender::{RTCRtpCodec, RTCRtpCodecParameters};
 
 use super::Task;
+use super::forward::may;
 use crate::Error;
 use crate::interceptors::registry;
 use crate::media::codec::Codec;
@@ -54,7 +54,6 @@ impl Tracks {
 /// What is measured and decided for a peer over all its tracks.
 pub(super) struct Flows {
     pub(super) up: Meter,
-    pub(super) up_loss: Loss,
     pub(super) down: Meter,
     pub(super) allocator: Allocator,
     /// What it wants of others; kept for tracks to come.
@@ -90,7 +89,6 @@ impl Published {
 pub(super) struct Subscriber {
     pub(super) peer: PeerKey,
     pub(super) slot: usize,
-    pub(super) sender: RTCRtpSenderId,
     pub(super) ssrc: u32,
     pub(super) payload_type: u8,
     pub(super) rewriter: Rewriter,
@@ -105,7 +103,6 @@ impl Task {
     pub(super) fn add_flows(&mut self, key: PeerKey, now: Instant) {
         let flows = Flows {
             up: Meter::new(now),
-            up_loss: Loss::new(),
             down: Meter::new(now),
             allocator: Allocator::new(),
             choices: HashMap::new(),
@@ -247,16 +244,14 @@ impl Task {
             for subscriber in track
                 .subscribers
                 .iter_mut()
-                .filter(|found| found.peer == key && !found.is_started)
+                .filter(|found| found.peer == key)
             {
-                if peer
+                let is_taken = peer
                     .slots
                     .get(subscriber.slot)
-                    .is_some_and(|slot| slot.is_answered)
-                {
-                    subscriber.is_started = true;
-                    has_started = true;
-                }
+                    .is_some_and(|slot| slot.is_answered);
+                has_started |= is_taken && !subscriber.is_started;
+                subscriber.is_started = is_taken;
             }
         }
         if has_started {
@@ -308,9 +303,25 @@ impl Task {
         let Some(peer) = self.peers.get_mut(&key) else {
             return;
         };
-        peer.publishing = publishing;
+        peer.allow(publishing);
+        let publishing = peer.publishing;
         if !publishing.audio {
             self.tracks.speakers.remove(&key);
+        }
+        // What comes after a pause follows without a gap, and video begins with a key frame.
+        for track in self
+            .tracks
+            .all
+            .values_mut()
+            .filter(|track| track.publisher == key)
+        {
+            if may(publishing, track.info.source) {
+                continue;
+            }
+            for subscriber in &mut track.subscribers {
+                subscriber.rewriter.cut();
+                subscriber.switch.aim(None);
+            }
         }
     }
 
@@ -370,7 +381,6 @@ fn add_subscriber(track: &mut Published, peer: &mut Peer, choice: Choice) {
     track.subscribers.push(Subscriber {
         peer: peer.key,
         slot,
-        sender: made.sender,
         ssrc: made.ssrc,
         payload_type: made.payload_type,
         // A section that is used again goes on with its numbers.

@@ -15,8 +15,10 @@ async fn superusers_read_and_change_them() {
     let mut app = TestApp::new().start().await;
     let root = app.superuser();
     let shown = root.get(PATH).await.expect(200);
-    let defaults = json!({"payments": {
-        "requireBalance": true, "trustClients": false, "holdMinutes": 30, "webhooks": {}}});
+    let defaults = json!({
+        "payments": {"requireBalance": true, "trustClients": false, "holdMinutes": 30, "webhooks": {}},
+        "rtc": {"iceServers": [], "turnMinutes": 1440},
+        "rooms": {"allowAnonymousCreate": false, "perUser": 100, "maxParticipants": 1000}});
     assert_eq!(shown, defaults);
     for client in [app.guest(), app.user("ann")] {
         let refused = client.get(PATH).await.status;

@@ -12,6 +12,8 @@ pub(crate) enum Error {
     /// As many are in as the room has places.
     #[error("room is full")]
     Full,
+    #[error("you are in this room too many times")]
+    TooManyTabs,
     #[error("this room is locked")]
     Locked,
     /// A host has refused the caller a moment ago.
@@ -49,9 +51,12 @@ impl From<Error> for ApiError {
     fn from(error: Error) -> Self {
         let text = error.to_string();
         match error {
-            Error::Full | Error::Locked | Error::Denied | Error::NotYours | Error::NotAllowed => {
-                Self::forbidden(text)
-            }
+            Error::Full
+            | Error::TooManyTabs
+            | Error::Locked
+            | Error::Denied
+            | Error::NotYours
+            | Error::NotAllowed => Self::forbidden(text),
             Error::NoParticipant | Error::NotWaiting => Self::not_found(text),
             Error::Ended => Self::new(Code::Conflict, text),
             Error::Busy | Error::NoMedia => Self::new(Code::Unavailable, text),

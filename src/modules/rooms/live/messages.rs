@@ -7,6 +7,7 @@ use serde_json::{Value as Json, json};
 
 use super::people::Subject;
 use super::seams::World;
+use super::value::{Data, Members};
 use crate::base::DateTime;
 use crate::engine::records::RecordQuery;
 use crate::engine::{Engine, Error, Link};
@@ -18,11 +19,14 @@ use crate::store::Tx;
 /// The collection.
 pub(super) const MESSAGES: &str = "roomMessages";
 /// How many messages a page has at most, and without a word.
-pub(super) const PAGE_MAX: u64 = 200;
-pub(super) const PAGE_DEFAULT: u64 = 50;
+pub(super) const PAGE_MAX: usize = 200;
+pub(super) const PAGE_DEFAULT: usize = 50;
+/// How many are read at once, and after how many bytes of text a page ends.
+const STEP: usize = 25;
+const PAGE_BYTES_MAX: usize = 4 << 20;
 const IN_ROOM: &str = "room = {:room}";
 const BEFORE: &str =
-    "room = {:room} && (created < {:created} || (created = {:created} && id < {:id}))";
+    "room = {:room} && created <= {:created} && (created < {:created} || id < {:id})";
 
 /// A message to be stored.
 #[derive(Clone, Debug)]
@@ -49,8 +53,6 @@ pub(super) struct Stored {
     pub(super) text: String,
     /// The name of its file; empty without one.
     pub(super) file: String,
-    /// Unix seconds.
-    pub(super) timestamp: i64,
 }
 
 impl NewMessage {
@@ -78,7 +80,6 @@ impl NewMessage {
 
 impl Stored {
     pub(super) fn of(record: &Record) -> Self {
-        let created = DateTime::parse(record.text("created"));
         Self {
             id: record.id().to_owned(),
             kind: record.text("kind").to_owned(),
@@ -87,8 +88,23 @@ impl Stored {
             name: record.text("name").to_owned(),
             text: record.text("text").to_owned(),
             file: file_of(record).to_owned(),
-            timestamp: created.map(DateTime::unix).unwrap_or_default(),
         }
+    }
+
+    /// The data of `chat`.
+    pub(super) fn into_data(self) -> Data {
+        let mut data = Members::from([
+            ("from", self.from.into()),
+            ("participant_id", self.participant.into()),
+            ("name", self.name.into()),
+            ("message", self.text.into()),
+            ("id", self.id.into()),
+        ]);
+        if !self.file.is_empty() {
+            data.set("kind", self.kind);
+            data.set("file", self.file);
+        }
+        data.into()
     }
 }
 
@@ -125,19 +141,52 @@ pub(super) async fn store_one(
     engine.save_record(record, true).await
 }
 
-/// A page of a room's messages, oldest first, and whether there are older ones.
+/// A page of a room's messages, oldest first, and whether there are older ones. `before` is the time and id of a message.
 ///
 /// # Errors
 /// Those of the database.
 pub(super) async fn page(
     engine: &Engine,
     room: &str,
-    before: Option<(String, String)>,
-    limit: u64,
+    mut before: Option<(String, String)>,
+    limit: usize,
 ) -> Result<(Vec<Record>, bool), Error> {
+    let mut page: Vec<Record> = Vec::new();
+    let mut bytes = 0;
+    // Messages may be long: a few at a time, until there are enough of them or of their bytes.
+    let has_more = loop {
+        let step = STEP.min(limit - page.len());
+        let mut found = older(engine, room, before.as_ref(), step + 1).await?;
+        let has_more = found.len() > step;
+        found.truncate(step);
+        bytes += found
+            .iter()
+            .map(|found| found.text("text").len())
+            .sum::<usize>();
+        page.append(&mut found);
+        if !has_more || page.len() >= limit || bytes > PAGE_BYTES_MAX {
+            break has_more;
+        }
+        before = page.last().map(place_of);
+    };
+    page.reverse();
+    Ok((page, has_more))
+}
+
+/// What a page begins before, for those older than this message.
+pub(super) fn place_of(message: &Record) -> (String, String) {
+    (message.text("created").to_owned(), message.id().to_owned())
+}
+
+async fn older(
+    engine: &Engine,
+    room: &str,
+    before: Option<&(String, String)>,
+    limit: usize,
+) -> Result<Vec<Record>, Error> {
     let messages = engine.collection(MESSAGES)?;
     let text = |name: &str, text: &str| (name.to_owned(), Param::Text(text.to_owned()));
-    let (filter, params) = match &before {
+    let (filter, params) = match before {
         None => (IN_ROOM, vec![text("room", room)]),
         Some((created, id)) => {
             let params = [("room", room), ("created", created), ("id", id)];
@@ -148,15 +197,11 @@ pub(super) async fn page(
         filter,
         params: Params::from_iter(params),
         sort: "-created,-id",
-        limit: limit + 1,
+        limit: limit as u64,
         offset: 0,
     };
     let mut link = Link::Pool(engine);
-    let mut found = engine.find_by_filter(&mut link, &messages, &query).await?;
-    let has_more = found.len() as u64 > limit;
-    found.truncate(usize::try_from(limit).unwrap_or(usize::MAX));
-    found.reverse();
-    Ok((found, has_more))
+    engine.find_by_filter(&mut link, &messages, &query).await
 }
 
 /// A message as the history shows it.

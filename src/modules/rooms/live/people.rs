@@ -160,6 +160,17 @@ pub(super) fn source_name(source: Source) -> &'static str {
     }
 }
 
+/// How many participants a user can be at once, so that nobody takes all places.
+const TABS_MAX: usize = 10;
+
+/// Why there is no place for somebody.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum NoPlace {
+    Full,
+    /// The user is in too many times.
+    TooManyTabs,
+}
+
 /// All who are in a room.
 #[derive(Debug, Default)]
 pub(super) struct People {
@@ -180,15 +191,23 @@ pub(super) struct Audience {
 
 impl People {
     /// Gives a place to somebody, unless as many as `max` are taken.
+    ///
+    /// # Errors
+    /// [`NoPlace`].
     pub(super) fn take_place(
         &mut self,
         id: PeerId,
         who: Entrant,
         max: usize,
         now: DateTime,
-    ) -> Option<&Person> {
+    ) -> Result<&Person, NoPlace> {
         if self.all.len() >= max {
-            return None;
+            return Err(NoPlace::Full);
+        }
+        let own = self.all.values();
+        let own = own.filter(|person| person.who.subject == who.subject);
+        if own.count() >= TABS_MAX {
+            return Err(NoPlace::TooManyTabs);
         }
         self.count += 1;
         let person = Person {
@@ -206,7 +225,7 @@ impl People {
             order: self.count,
             is_in: false,
         };
-        Some(self.all.entry(id).insert_entry(person).into_mut())
+        Ok(self.all.entry(id).insert_entry(person).into_mut())
     }
 
     /// The media plane has taken somebody in; `None` if the place is given up meanwhile.
@@ -358,18 +377,27 @@ mod tests {
         let mut people = People::default();
         let one = PeerId::new("one");
         let now = DateTime::now();
-        assert!(people.take_place(one.clone(), ann(), 1, now).is_some());
-        assert!(
-            people
-                .take_place(PeerId::new("two"), ann(), 1, now)
-                .is_none()
-        );
+        assert!(people.take_place(one.clone(), ann(), 1, now).is_ok());
+        let full = people.take_place(PeerId::new("two"), ann(), 1, now);
+        assert_eq!(full.err(), Some(NoPlace::Full));
         assert_eq!((people.len(), people.is_deserted()), (0, false));
         assert!(people.audience().messagepack.is_empty());
         people.enter(&one).unwrap();
         assert_eq!((people.len(), people.audience().messagepack.len()), (1, 1));
         people.remove(&one).unwrap();
         assert!(people.is_deserted() && people.enter(&one).is_none());
+    }
+
+    #[test]
+    fn nobody_takes_all_places() {
+        let mut people = People::default();
+        let now = DateTime::now();
+        for tab in 0..TABS_MAX {
+            let id = PeerId::new(&tab.to_string());
+            people.take_place(id, ann(), 50, now).unwrap();
+        }
+        let more = people.take_place(PeerId::new("more"), ann(), 50, now);
+        assert_eq!(more.err(), Some(NoPlace::TooManyTabs));
     }
 
     #[test]

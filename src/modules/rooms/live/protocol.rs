@@ -13,8 +13,8 @@ use crate::sfu::{Candidate, Choice, Layer, Payload, Source};
 
 /// Most bytes of a message, either way (`a=max-message-size`).
 pub(super) const MESSAGE_BYTES_MAX: usize = 256 << 10;
-/// Most characters of a chat message.
-pub(super) const CHAT_CHARS_MAX: usize = 10_000;
+/// Most bytes of a chat message in JSON: what is told of it has room for more beside.
+const CHAT_BYTES_MAX: usize = MESSAGE_BYTES_MAX - (4 << 10);
 const REACTION_CHARS_MAX: usize = 64;
 const TYPE_CHARS_MAX: usize = 64;
 const ID_CHARS_MAX: usize = 64;
@@ -227,8 +227,20 @@ fn text(data: &Members, name: &str, chars_max: usize) -> Result<String, String> 
 }
 
 fn chat(data: &Members) -> Result<Message, String> {
-    let text = text(data, "message", CHAT_CHARS_MAX)?;
+    let text = text(data, "message", CHAT_BYTES_MAX)?;
+    if !fits_chat(&text) {
+        return Err("message is too long.".to_owned());
+    }
     Ok(Message::Chat { text })
+}
+
+/// Whether a chat can be told to everybody, whatever encoding they use.
+pub(super) fn fits_chat(text: &str) -> bool {
+    // A character is at most six bytes longer in JSON.
+    if text.len() <= CHAT_BYTES_MAX / 8 {
+        return true;
+    }
+    serde_json::to_string(text).is_ok_and(|text| text.len() <= CHAT_BYTES_MAX)
 }
 
 fn location(mut data: Members) -> Result<Message, String> {

@@ -8,9 +8,11 @@ use serde_json::Value as Json;
 use tokio::sync::{OnceCell, mpsc, oneshot};
 
 use super::error::Error;
-use super::messages::Server;
-use super::people::{Entrant, Person};
-use super::room::{COMMANDS_MAX, Command, Joined, NotJoined, Opening, Room, Shared};
+use super::messages::{Server, Stored};
+use super::people::{Entrant, NoPlace, Person};
+use super::room::{
+    COMMANDS_MAX, Command, Joined, NotJoined, Opening, ROOM_EVENTS, Room, Shared, event_of,
+};
 use super::seams::World;
 use super::value::Data;
 use super::waiting::WaitingRooms;
@@ -227,6 +229,17 @@ impl LiveRooms {
         self.send(room, command).await
     }
 
+    /// Tells of a message that is stored: those who are in, and of a public room whoever follows all rooms.
+    pub(super) async fn relay(&self, room: &Record, stored: Stored) {
+        let data = is_public(room).then(|| stored.clone().into_data());
+        if !self.send(room.id(), Command::Relay(stored)).await
+            && let Some(data) = data
+        {
+            let event = event_of(room.id(), "chat", &data);
+            self.parts.world.publish(ROOM_EVENTS, &event);
+        }
+    }
+
     /// Asks a live room for something; false if it is none.
     pub(super) async fn send(&self, room: &str, command: Command) -> bool {
         let Some(reach) = self.reach(room) else {
@@ -245,30 +258,45 @@ impl LiveRooms {
     /// Lets somebody into a room's session, which begins with the first.
     ///
     /// # Errors
-    /// [`Error::Full`], [`Error::NoMedia`], [`Error::Media`], and [`Error::Busy`] where too many join at once.
+    /// [`Error::Full`], [`Error::TooManyTabs`], [`Error::NoMedia`], [`Error::Media`], and [`Error::Busy`] where too many join at once.
     pub(super) async fn join(
         &self,
         room: &Record,
         who: Entrant,
         is_simulcast: bool,
     ) -> Result<Joined, Error> {
+        let mut told = self.ask_to_join(room, &who, is_simulcast)?.await;
+        if told.is_err() {
+            // The session was being closed: the next one begins.
+            told = self.ask_to_join(room, &who, is_simulcast)?.await;
+        }
+        match told {
+            Ok(Ok(joined)) => {
+                self.parts.counters.joined.fetch_add(1, Ordering::Relaxed);
+                Ok(joined)
+            }
+            Ok(Err(NotJoined::NoPlace(NoPlace::Full))) => Err(Error::Full),
+            Ok(Err(NotJoined::NoPlace(NoPlace::TooManyTabs))) => Err(Error::TooManyTabs),
+            Ok(Err(NotJoined::Media(error))) => Err(error.into()),
+            Ok(Err(NotJoined::Evicted)) | Err(_) => Err(Error::Ended),
+        }
+    }
+
+    fn ask_to_join(
+        &self,
+        room: &Record,
+        who: &Entrant,
+        is_simulcast: bool,
+    ) -> Result<oneshot::Receiver<Result<Joined, NotJoined>>, Error> {
         let (reply, told) = oneshot::channel();
         let command = Command::Join {
-            who,
+            who: who.clone(),
             is_simulcast,
             places_max: places_of(room),
             reply,
         };
         self.open(room, command)?;
-        match told.await {
-            Ok(Ok(joined)) => {
-                self.parts.counters.joined.fetch_add(1, Ordering::Relaxed);
-                Ok(joined)
-            }
-            Ok(Err(NotJoined::Full)) => Err(Error::Full),
-            Ok(Err(NotJoined::Media(error))) => Err(error.into()),
-            Ok(Err(NotJoined::Evicted)) | Err(_) => Err(Error::Ended),
-        }
+        Ok(told)
     }
 
     /// Gives a room a command, in a session that is begun where there is none. The command lies there before the registry is

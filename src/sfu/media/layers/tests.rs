@@ -345,6 +345,19 @@ fn a_path_that_carries_nothing_pauses_video_and_a_low_number_does_not() {
     assert_eq!(subscriber.after(20_000, 50_000, &videos), [Q, Q]);
 }
 
+#[test]
+fn the_order_of_demands_does_not_matter() {
+    let mut subscriber = Subscriber::new();
+    let (one, other) = (camera(1), camera(2));
+    let given = subscriber.after(100, 900_000, &[one, other]);
+    assert_eq!(given, [H, Q]);
+    assert_eq!(subscriber.after(100, 900_000, &[other, one]), [Q, H]);
+    // On trial, and back.
+    assert_eq!(subscriber.after(2_000, 900_000, &[other, one]), [H, H]);
+    subscriber.setbacks += 1;
+    assert_eq!(subscriber.after(100, 900_000, &[one, other]), [H, Q]);
+}
+
 fn any_demand() -> impl Strategy<Value = Demand> {
     let choice = prop_oneof![
         Just(Choice::Auto),

@@ -11,6 +11,8 @@ use serde_json::{Value, json};
 
 use crate::support::{Client, in_time};
 
+/// What the server says of the length of messages.
+const LENGTH: &str = "a=max-message-size:262144";
 pub(super) const LABEL: &str = "api";
 
 /// How a client writes.
@@ -89,7 +91,7 @@ impl Line {
         assert_eq!(offer["sdp"]["type"], json!("offer"));
         assert!(offer["ice_servers"].is_array());
         let sdp = offer["sdp"]["sdp"].as_str().expect("an offer");
-        assert!(sdp.contains("a=max-message-size:262144"), "{sdp}");
+        assert!(sdp.contains(LENGTH), "{sdp}");
         let (peer, answer) = Peer::answer(sdp, Plan::default()).await.expect("a peer");
         let answer = json!({"type": "answer", "sdp": answer, "peer_id": offer["peer_id"]});
         let connected = client.post("/api/user/room/answer", answer).await;

@@ -477,7 +477,7 @@ async fn signalling_is_exact_about_errors() {
 }
 
 #[tokio::test]
-async fn who_is_kicked_banned_or_expired_is_out_at_once() {
+async fn who_is_kicked_or_banned_is_out_at_once() {
     let app = app().await;
     let (ann, bob) = (app.user("ann"), app.user("bob"));
     let room = data_room(&ann).await;
@@ -947,4 +947,135 @@ async fn superusers_and_whoever_has_the_token_read_the_metrics() {
         .get("/api/metrics")
         .await
         .expect(401);
+}
+
+#[tokio::test]
+async fn a_room_token_opens_one_room_and_nothing_else() {
+    let app = app().await;
+    let ann = app.user("ann");
+    let (room, other) = (data_room(&ann).await, data_room(&ann).await);
+    let engine = app.engine().unwrap();
+    let key = engine.kept_secret("rotundaRoomTokens").await.unwrap();
+    let token = |claims: Value, key: &str| {
+        let claims = claims.as_object().unwrap().clone();
+        rotunda::base::token::sign(claims, key, engine.now(), 600).unwrap()
+    };
+    let claims = json!({"type": "room", "room_id": room, "guest_id": "guest1", "name": "Gina"});
+    let guest = app.client_with(&token(claims.clone(), &key));
+    let seat = come(&guest, &room).await;
+    let host = come(&ann, &room).await;
+    let listed = participants(&guest, &room).await;
+    let first = &listed["participants"][0];
+    assert_eq!(
+        (&first["user_id"], &first["name"], &first["role"]),
+        (&json!("guest1"), &json!("Gina"), &json!("participant"))
+    );
+    seat.says("chat", json!({"message": "hi"})).await;
+    let heard = host.hears("chat").await;
+    assert_eq!(
+        (&heard["from"], &heard["name"]),
+        (&json!("guest1"), &json!("Gina"))
+    );
+    guest
+        .post(
+            &format!("/api/rooms/{room}/messages"),
+            json!({"text": "more"}),
+        )
+        .await
+        .expect(200);
+    let past = history(&guest, &room, "").await;
+    assert_eq!(column(&past["messages"], "text"), json!(["hi", "more"]));
+    assert_eq!(
+        column(&past["messages"], "user_id"),
+        json!(["guest1", "guest1"])
+    );
+    // Nothing else, and no other room.
+    try_join(&guest, &other).await.expect(401);
+    for path in [
+        "/api/user/notifications",
+        "/api/rooms",
+        "/api/user/rooms",
+        "/api/metrics",
+    ] {
+        guest.get(path).await.expect(401);
+    }
+    guest.post(&seat.path("/kick"), json!({})).await.expect(403);
+    guest
+        .post(&format!("/api/rooms/{room}/end"), json!({}))
+        .await
+        .expect(403);
+    // The wrong key, type or time.
+    let wrong = token(claims.clone(), "another key");
+    let mut of_account = claims.clone();
+    of_account["type"] = "auth".into();
+    let of_account = token(of_account, &key);
+    let mut late = claims;
+    late["exp"] = (engine.now().unix() - 1).into();
+    let late = token(late, &key);
+    for token in [wrong, of_account, late, ann.token().replace('.', "")] {
+        try_join(&app.client_with(&token), &room).await.expect(401);
+    }
+    seat.client.delete(&seat.path("")).await.expect(200);
+    guest
+        .get(&format!("/api/rooms/{room}/messages"))
+        .await
+        .expect(403);
+}
+
+#[tokio::test]
+async fn topics_hear_of_rooms() {
+    let app = app().await;
+    let (ann, bob) = (app.user("ann"), app.user("bob"));
+    let mut events = app.live().subscribe(&["room_events", "reactions"]).unwrap();
+    let open = data_room(&ann).await;
+    let secret = room(&ann, json!({"room_type": "data", "is_public": false})).await;
+    for room in [&secret, &open] {
+        let seat = come(&ann, room).await;
+        seat.says("reaction", json!({"type": "wave"})).await;
+        seat.hears("reaction").await;
+        seat.says("chat", json!({"message": "hi"})).await;
+        seat.hears("chat").await;
+        seat.peer.close().await;
+    }
+    joins(&bob, &open, "active").await;
+    bob.post(
+        &format!("/api/rooms/{open}/messages"),
+        json!({"text": "late"}),
+    )
+    .await
+    .expect(200);
+    let mut heard: Vec<(String, Value)> = Vec::new();
+    while !heard.iter().any(|(_, event)| event["message"] == "late") {
+        let item = in_time("an event", events.recv()).await;
+        if let Some(rotunda::bus::Item::Event(event)) = item {
+            let payload: Value = serde_json::from_slice(event.data()).unwrap();
+            heard.push((event.topic().as_str().to_owned(), payload));
+        }
+    }
+    let of = |room: &str, topic: &str, kind: &str| {
+        let events = heard.iter();
+        let fits = |(name, event): &&(String, Value)| {
+            name == topic && event["room_id"] == room && event["type"] == kind
+        };
+        events.filter(fits).count()
+    };
+    for (kind, in_secret, in_open) in [("participant_joined", 1, 1), ("chat", 0, 2)] {
+        assert_eq!(of(&secret, "room_events", kind), in_secret, "{kind}");
+        assert_eq!(of(&open, "room_events", kind), in_open, "{kind}");
+    }
+    assert_eq!(
+        (
+            of(&secret, "reactions", "wave"),
+            of(&open, "reactions", "wave")
+        ),
+        (0, 1)
+    );
+    let (_, reaction) = heard
+        .iter()
+        .find(|(topic, _)| topic == "reactions")
+        .unwrap();
+    assert_eq!(
+        *reaction,
+        json!({"room_id": open, "user_id": ann.id, "type": "wave"})
+    );
 }

@@ -1,8 +1,13 @@
 //! Rooms and their members.
 
 mod access;
+mod crowded;
+mod entering;
 mod live;
 mod members;
+mod model;
+mod paid;
+mod scripts;
 
 use std::time::{Duration, Instant};
 

@@ -75,7 +75,7 @@ fn what_is_no_message_is_refused_with_a_code() {
             Some("chat"),
         ),
         (
-            json!({"type": "chat", "data": {"message": "x".repeat(CHAT_CHARS_MAX + 1)}}),
+            json!({"type": "chat", "data": {"message": "x".repeat(CHAT_BYTES_MAX + 1)}}),
             "malformed",
             Some("chat"),
         ),
@@ -140,6 +140,29 @@ fn what_is_no_message_is_refused_with_a_code() {
             (code, kind.map(str::to_owned)),
             "{message}"
         );
+    }
+}
+
+#[test]
+fn a_chat_fits_a_message_in_either_encoding() {
+    for (text, fits) in [
+        ("x".repeat(CHAT_BYTES_MAX - 2), true),
+        ("x".repeat(CHAT_BYTES_MAX - 1), false),
+        ("\u{1}".repeat(CHAT_BYTES_MAX / 6 - 1), true),
+        ("\u{1}".repeat(CHAT_BYTES_MAX / 6 + 1), false),
+    ] {
+        let message = json!({"type": "chat", "data": {"message": text}});
+        assert_eq!(from_messagepack(&message).is_ok(), fits, "{}", text.len());
+        if fits {
+            let data = Data::map([("message", text.into()), ("name", "n".repeat(800).into())]);
+            let notice = Notice {
+                kind: "chat",
+                room: ROOM,
+                data,
+                timestamp: 0,
+            };
+            assert!(notice.encode(Encoding::Json).is_some());
+        }
     }
 }
 

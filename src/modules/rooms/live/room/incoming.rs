@@ -223,6 +223,7 @@ impl<P: Plane> Room<P> {
             text,
             created: None,
         };
+        self.chats_bytes += message.text.len();
         self.chats.push_back((peer.clone(), message));
     }
 
@@ -239,6 +240,7 @@ impl<P: Plane> Room<P> {
             let created = next.filter(|next| *next > now).unwrap_or(now);
             self.last_chat = Some(created);
             message.created = Some(created);
+            self.chats_bytes -= message.text.len();
             peers.push(peer);
             batch.push(message);
         }
@@ -260,18 +262,7 @@ impl<P: Plane> Room<P> {
 
     /// Tells the room of a message that is stored.
     pub(super) fn relay(&mut self, stored: Stored) {
-        let mut data = Members::from([
-            ("from", stored.from.into()),
-            ("participant_id", stored.participant.into()),
-            ("name", stored.name.into()),
-            ("message", stored.text.into()),
-            ("id", stored.id.into()),
-        ]);
-        if !stored.file.is_empty() {
-            data.set("kind", stored.kind);
-            data.set("file", stored.file);
-        }
-        let data = Data::from(data);
+        let data = stored.into_data();
         if self.is_public() {
             self.publish("chat", &data);
         }

@@ -24,7 +24,7 @@ use serde_json::{Value as Json, json};
 use tokio::sync::{mpsc, oneshot};
 
 use super::messages::{NewMessage, Stored};
-use super::people::{Audience, Entrant, People, Person, kind_name, source_name};
+use super::people::{Audience, Entrant, NoPlace, People, Person, kind_name, source_name};
 use super::protocol::{Encoding, Notice, StateChange};
 use super::registry::Counters;
 use super::seams::{Plane, World};
@@ -39,7 +39,7 @@ pub(super) const EVENTS: &str = "events";
 /// Unordered and without retransmits, for `custom` messages.
 pub(super) const FAST: &str = "fast";
 /// The topic of all that happens in rooms.
-const ROOM_EVENTS: &str = "room_events";
+pub(super) const ROOM_EVENTS: &str = "room_events";
 /// How many commands may wait.
 pub(super) const COMMANDS_MAX: usize = 1024;
 /// How much may wait for the media plane before no event is taken any more.
@@ -48,6 +48,7 @@ const OUTBOX_BYTES_MAX: usize = 16 << 20;
 /// How many chats may wait to be stored, and how many are stored at once.
 const CHATS_MAX: usize = 512;
 const CHATS_PER_WRITE: usize = 128;
+const CHATS_BYTES_MAX: usize = 8 << 20;
 
 /// What others may know of a room at any time.
 #[derive(Default)]
@@ -76,7 +77,7 @@ pub(super) struct Joined {
 /// Why nobody came in.
 #[derive(Debug)]
 pub(super) enum NotJoined {
-    Full,
+    NoPlace(NoPlace),
     /// The place was taken away meanwhile.
     Evicted,
     Media(sfu::Error),
@@ -186,6 +187,7 @@ pub(super) struct Room<P> {
     asking: Option<BoxFuture<'static, Asked>>,
     joins: FuturesUnordered<BoxFuture<'static, (PeerId, Result<String, sfu::Error>, JoinReply)>>,
     chats: VecDeque<(PeerId, NewMessage)>,
+    chats_bytes: usize,
     writing: Option<Writing>,
     /// When the last message was stored: each has a time of its own, so that their order is kept.
     last_chat: Option<DateTime>,
@@ -210,6 +212,7 @@ impl<P: Plane> Room<P> {
             asking: None,
             joins: FuturesUnordered::new(),
             chats: VecDeque::new(),
+            chats_bytes: 0,
             writing: None,
             last_chat: None,
             closing: None,
@@ -267,6 +270,7 @@ impl<P: Plane> Room<P> {
         self.outbox.len() < OUTBOX_MAX
             && self.outbox_bytes < OUTBOX_BYTES_MAX
             && self.chats.len() < CHATS_MAX
+            && self.chats_bytes < CHATS_BYTES_MAX
     }
 
     /// Stores what waits, says good-bye, and ends the session.
@@ -378,13 +382,8 @@ impl<P: Plane> Room<P> {
     }
 
     fn publish(&self, kind: &str, data: &Data) {
-        let mut event = json!({"type": kind, "room_id": &*self.id});
-        if let (Some(event), Json::Object(members)) = (event.as_object_mut(), data.to_json()) {
-            for (name, value) in members {
-                event.entry(name).or_insert(value);
-            }
-        }
-        self.world.publish(ROOM_EVENTS, &event);
+        self.world
+            .publish(ROOM_EVENTS, &event_of(&self.id, kind, data));
     }
 
     /// Tells one participant.
@@ -458,9 +457,12 @@ impl<P: Plane> Room<P> {
             let person = people.take_place(id.clone(), who, places_max, now);
             person.map(Person::publishing)
         };
-        let Some(publishing) = publishing else {
-            let _ = reply.send(Err(NotJoined::Full));
-            return;
+        let publishing = match publishing {
+            Ok(publishing) => publishing,
+            Err(why) => {
+                let _ = reply.send(Err(NotJoined::NoPlace(why)));
+                return;
+            }
         };
         let join = Join {
             peer: id.clone(),
@@ -683,6 +685,17 @@ impl<P: Plane> Room<P> {
         };
         self.announce(kind, data.into());
     }
+}
+
+/// What happens in a room, as the topic is told: `{type,room_id,..}`.
+pub(super) fn event_of(room: &str, kind: &str, data: &Data) -> Json {
+    let mut event = json!({"type": kind, "room_id": room});
+    if let (Some(event), Json::Object(members)) = (event.as_object_mut(), data.to_json()) {
+        for (name, value) in members {
+            event.entry(name).or_insert(value);
+        }
+    }
+    event
 }
 
 const CHANNELS: [Channel; 2] = [

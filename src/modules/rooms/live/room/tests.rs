@@ -122,7 +122,6 @@ impl World for Still {
                     name: message.name,
                     text: message.text,
                     file: String::new(),
-                    timestamp: 0,
                 })
             });
             stored.collect()
@@ -303,7 +302,7 @@ async fn two_hundred_at_once_get_no_more_places_than_there_are() {
     let joined = future::join_all(joins).await;
     let full = joined
         .iter()
-        .filter(|joined| matches!(joined, Err(NotJoined::Full)));
+        .filter(|joined| matches!(joined, Err(NotJoined::NoPlace(NoPlace::Full))));
     assert_eq!(full.count(), 150);
     assert_eq!(stage.shared.people().len(), 50);
 }

@@ -55,6 +55,11 @@ pub(super) async fn join_room(
     }
     let subject = who.subject.id().to_owned();
     let joined = rooms.join(&room, who, is_simulcast).await?;
+    // Whoever was banned, or whose room was deleted, while they came in was not there to be put out.
+    if let Err(refused) = still_welcome(&rooms, &caller, &request, room.id()).await {
+        rooms.remove(room.id(), joined.id.as_str(), "evicted").await;
+        return Err(refused);
+    }
     let shown = engine.show(room, &caller.info, "").await?;
     let participants = Value::List(joined.participants).to_json();
     let ice_servers = ice_servers(engine, &subject);
@@ -70,6 +75,19 @@ pub(super) async fn join_room(
     crate::base::json::write_value(&mut out, &participants);
     out.push(b'}');
     Ok(response::ok(out))
+}
+
+async fn still_welcome(
+    rooms: &LiveRooms,
+    caller: &Caller,
+    request: &HttpRequest,
+    room: &str,
+) -> Result<(), ApiError> {
+    let visitor = rooms.visit(caller, request, room).await?;
+    if !visitor.room.flag("isActive") {
+        return Err(Error::Room(crate::modules::rooms::Error::Inactive).into());
+    }
+    Ok(visitor.require_member()?)
 }
 
 /// Lets hosts in, and those who are in already; others wait where the room has a waiting room.

@@ -14,9 +14,8 @@ use crate::modules::rooms::live::messages::{
     self, MESSAGES, NewMessage, PAGE_DEFAULT, PAGE_MAX, Stored,
 };
 use crate::modules::rooms::live::people::Subject;
-use crate::modules::rooms::live::protocol::CHAT_CHARS_MAX;
+use crate::modules::rooms::live::protocol::{MESSAGE_BYTES_MAX, fits_chat};
 use crate::modules::rooms::live::registry::LiveRooms;
-use crate::modules::rooms::live::room::Command;
 
 /// The messages of a room, oldest first: the last ones, or those before a message or time.
 #[utoipa::path(get, path = "/api/rooms/{roomId}/messages", tag = "rooms",
@@ -46,7 +45,7 @@ pub(super) async fn list_messages(
     let limit = match query.text("limit") {
         "" => PAGE_DEFAULT,
         text => text
-            .parse::<u64>()
+            .parse::<usize>()
             .map_err(|_| refused("limit", "Must be a whole number."))?
             .clamp(1, PAGE_MAX),
     };
@@ -70,10 +69,10 @@ async fn place_of(
     /// Before every id.
     const FIRST: &str = "0";
     let engine = &rooms.parts.ground.engine;
-    let messages = engine.collection(MESSAGES)?;
-    let found = engine.find_record(&messages, before).await?;
+    let collection = engine.collection(MESSAGES)?;
+    let found = engine.find_record(&collection, before).await?;
     if let Some(message) = found.filter(|message| message.text("room") == room) {
-        return Ok((message.text("created").to_owned(), before.to_owned()));
+        return Ok(messages::place_of(&message));
     }
     match DateTime::parse(before) {
         Some(date) => Ok((date.to_string(), FIRST.to_owned())),
@@ -115,7 +114,10 @@ pub(super) async fn send_message(
     let body = read_body(&request, payload).await?;
     let file = body.files.into_iter().find(|(key, _)| key == "file");
     let fields = Fields::of(body.fields, is_form);
-    let text = fields.text("text", CHAT_CHARS_MAX)?.unwrap_or_default();
+    let text = fields.text("text", MESSAGE_BYTES_MAX)?.unwrap_or_default();
+    if !fits_chat(text) {
+        return Err(refused("text", "Is too long for a message."));
+    }
     if text.is_empty() && file.is_none() {
         return Err(refused_with(
             "text",
@@ -137,8 +139,7 @@ pub(super) async fn send_message(
         None => None,
     };
     let record = messages::store_one(engine, &message, upload).await?;
-    let room = visitor.room.id();
-    rooms.send(room, Command::Relay(Stored::of(&record))).await;
+    rooms.relay(&visitor.room, Stored::of(&record)).await;
     Ok(response::ok_value(
         &json!({"success": true, "message_id": record.id(), "message": messages::shown(&record)}),
     ))

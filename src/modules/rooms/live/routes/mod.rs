@@ -41,40 +41,75 @@ const ID_CHARS_MAX: usize = 64;
 pub(super) struct Description;
 
 pub(super) fn configure(config: &mut ServiceConfig) {
-    let resource = |path: &str| {
-        web::resource(format!("/rooms/{{room_id}}{path}"))
+    config.service(
+        web::resource("/rooms/{room_id}/messages")
             .app_data(ModuleRoute)
-            .app_data(BodyLimit(BODY_BYTES_MAX))
-    };
-    let of_participant = |path: &str| resource(&format!("/participants/{{participant_id}}{path}"));
-    config
-        .service(resource("/join").route(web::post().to(media::join_room)))
-        .service(resource("/participants").route(web::get().to(media::list_participants)))
-        .service(of_participant("").route(web::delete().to(media::remove_participant)))
-        .service(of_participant("/answer").route(web::post().to(media::answer_offer)))
-        .service(of_participant("/candidates").route(web::post().to(media::add_candidate)))
-        .service(of_participant("/offer").route(web::post().to(media::offer_media)))
-        .service(of_participant("/state").route(web::post().to(media::change_state)))
-        .service(of_participant("/kick").route(web::post().to(hosts::kick_participant)))
-        .service(of_participant("/mute").route(web::post().to(hosts::mute_participant)))
-        .service(resource("/leave-media").route(web::post().to(media::leave_media)))
-        .service(
-            web::resource("/rooms/{room_id}/messages")
-                .app_data(ModuleRoute)
-                .app_data(BodyLimit(MESSAGE_BYTES_MAX))
-                .route(web::get().to(messages::list_messages))
-                .route(web::post().to(messages::send_message)),
-        )
-        .service(resource("/stats").route(web::get().to(hosts::room_stats)))
-        .service(resource("/lock").route(web::post().to(hosts::lock_room)))
-        .service(resource("/unlock").route(web::post().to(hosts::unlock_room)))
-        .service(resource("/mute-all").route(web::post().to(hosts::mute_all)))
-        .service(resource("/end").route(web::post().to(hosts::end_session)))
-        .service(resource("/waiting").route(web::get().to(hosts::list_waiting)))
-        .service(
-            resource("/waiting/{participant_id}/admit").route(web::post().to(hosts::admit_waiting)),
-        )
-        .service(
-            resource("/waiting/{participant_id}/deny").route(web::post().to(hosts::deny_waiting)),
-        );
+            .app_data(BodyLimit(MESSAGE_BYTES_MAX))
+            .route(web::get().to(messages::list_messages))
+            .route(web::post().to(messages::send_message)),
+    );
+    for (path, route) in [
+        ("/rooms/{room_id}/join", web::post().to(media::join_room)),
+        (
+            "/rooms/{room_id}/leave-media",
+            web::post().to(media::leave_media),
+        ),
+        (
+            "/rooms/{room_id}/participants",
+            web::get().to(media::list_participants),
+        ),
+        (
+            "/rooms/{room_id}/participants/{participant_id}",
+            web::delete().to(media::remove_participant),
+        ),
+        (
+            "/rooms/{room_id}/participants/{participant_id}/answer",
+            web::post().to(media::answer_offer),
+        ),
+        (
+            "/rooms/{room_id}/participants/{participant_id}/candidates",
+            web::post().to(media::add_candidate),
+        ),
+        (
+            "/rooms/{room_id}/participants/{participant_id}/offer",
+            web::post().to(media::offer_media),
+        ),
+        (
+            "/rooms/{room_id}/participants/{participant_id}/state",
+            web::post().to(media::change_state),
+        ),
+        (
+            "/rooms/{room_id}/participants/{participant_id}/kick",
+            web::post().to(hosts::kick_participant),
+        ),
+        (
+            "/rooms/{room_id}/participants/{participant_id}/mute",
+            web::post().to(hosts::mute_participant),
+        ),
+        ("/rooms/{room_id}/stats", web::get().to(hosts::room_stats)),
+        ("/rooms/{room_id}/lock", web::post().to(hosts::lock_room)),
+        (
+            "/rooms/{room_id}/unlock",
+            web::post().to(hosts::unlock_room),
+        ),
+        ("/rooms/{room_id}/mute-all", web::post().to(hosts::mute_all)),
+        ("/rooms/{room_id}/end", web::post().to(hosts::end_session)),
+        (
+            "/rooms/{room_id}/waiting",
+            web::get().to(hosts::list_waiting),
+        ),
+        (
+            "/rooms/{room_id}/waiting/{participant_id}/admit",
+            web::post().to(hosts::admit_waiting),
+        ),
+        (
+            "/rooms/{room_id}/waiting/{participant_id}/deny",
+            web::post().to(hosts::deny_waiting),
+        ),
+    ] {
+        let resource = web::resource(path)
+            .app_data(ModuleRoute)
+            .app_data(BodyLimit(BODY_BYTES_MAX));
+        config.service(resource.route(route));
+    }
 }
