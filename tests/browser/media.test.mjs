@@ -91,7 +91,7 @@ describe("states", () => {
     assert.ok([403, 404].includes(refused.error), String(refused.error));
   });
 
-  test("the owner mutes a participant: told to all, and nothing more is heard", async () => {
+  test("the owner mutes a participant: told, and not heard until it unmutes itself", async () => {
     const [ann, bob] = await people.persons("ann", "bob");
     const room = await ann.room();
     await ann.join(room);
@@ -102,6 +102,12 @@ describe("states", () => {
     await ann.call("POST", `/api/rooms/${room}/participants/${bob.id}/mute`);
     const told = await bob.message("participant_state", (data) => data.participant_id === bob.id);
     assert.equal(told.data.audio_muted, true);
+    const packets = async () => (await ann.do("sounds")).find((sound) => sound.participantId === bob.id).packets;
+    let before = -1;
+    await eventually(async () => before === (before = await packets()), "bob's sound to end");
+    // Until he says himself that he is heard again.
+    await bob.do("send", "state", { audio_muted: false });
+    await eventually(async () => (await packets()) > before + 10, "bob's sound to go on");
   });
 
   test("the active speaker is who makes a sound", async () => {
