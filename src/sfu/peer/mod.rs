@@ -44,8 +44,8 @@ const UNREAD_MAX: usize = 2 * RECEIVE_BUFFER as usize;
 const UNSURE_MAX: usize = 16 * 1024;
 /// What acknowledging one of our messages may cost the client, in bytes.
 const ACKNOWLEDGEMENT: usize = 256;
-/// The first bytes of DTLS records (RFC 7983).
-const DTLS: std::ops::RangeInclusive<u8> = 20..=63;
+/// The first byte of what SCTP sends, in DTLS (RFC 5246 section 6.2.1). What is refused is answered by alerts, which are not.
+const APPLICATION_DATA: u8 = 23;
 /// The connection may name a time that has passed; to ask it at once again would spin.
 const TIMER_STEP: Duration = Duration::from_millis(1);
 
@@ -189,17 +189,8 @@ impl Peer {
         }
         let at = datagram.at;
         self.heard_at = at;
-        if datagram
-            .data
-            .first()
-            .is_some_and(|byte| DTLS.contains(byte))
-        {
-            self.unread += datagram.data.len();
-            if self.unread > UNREAD_MAX {
-                tracing::info!(peer = %self.id, "a peer sends messages that do not end and is removed");
-                self.is_broken = true;
-                return;
-            }
+        if is_data(&datagram.data) {
+            self.unsure = UNSURE_MAX.min(self.unsure + datagram.data.len());
         }
         let tagged = TaggedBytesMut {
             now: at,
@@ -431,7 +422,7 @@ impl Peer {
         self.is_dirty = false;
         let done = contained(|| {
             while let Some(datagram) = self.connection.poll_write() {
-                if is_dtls(&datagram.message) {
+                if is_data(&datagram.message) {
                     self.unread += std::mem::take(&mut self.unsure);
                 }
                 send(datagram.transport.peer_addr, datagram.message);
@@ -451,8 +442,8 @@ impl Peer {
     }
 }
 
-fn is_dtls(datagram: &[u8]) -> bool {
-    datagram.first().is_some_and(|byte| DTLS.contains(byte))
+fn is_data(datagram: &[u8]) -> bool {
+    datagram.first() == Some(&APPLICATION_DATA)
 }
 
 /// What of this a session that carries `media` takes.

@@ -174,7 +174,7 @@ async fn one_that_does_not_read_is_removed_and_slows_nobody() {
         };
         room.session.send(message).await.unwrap();
         sent += 1;
-        if sent % 50 > 0 {
+        if !sent.is_multiple_of(50) {
             continue;
         }
         bob.until("it reads", |stats| stats.messages >= sent)

@@ -7,7 +7,7 @@ use rand::{Rng as _, RngCore as _, SeedableRng as _};
 use rotunda_peer::{Plan, Publication};
 use rotunda_sfu::Options;
 
-use crate::support::relay::{Relay, Way};
+use crate::support::relay::Relay;
 use crate::support::{Room, joining, options, until};
 
 fn both() -> Plan {
@@ -101,9 +101,9 @@ async fn datagrams_that_come_twice_late_and_in_disorder_are_taken_once() {
     let bob = room.join("bob", Plan::default()).await;
     let relay = Relay::start(room.sfu.addr()).await;
     let ann = room.join_over(joining("ann"), both(), &relay).await;
-    relay.repeat(Way::Up, 3);
+    relay.repeat(3);
     flows(&bob).await;
-    relay.replay_all(Way::Up).await;
+    relay.replay_all().await;
     flows(&bob).await;
     let stats = bob.stats().await;
     let duplicates: u64 = stats.tracks.iter().map(|track| track.duplicates).sum();

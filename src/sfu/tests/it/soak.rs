@@ -38,7 +38,7 @@ fn sockets() -> usize {
 async fn visit(room: Arc<Room>, number: usize) {
     let join = Join {
         peer: id(&format!("v{number}")),
-        media: if number % 4 == 0 {
+        media: if number.is_multiple_of(4) {
             Media::Audio
         } else {
             Media::None
@@ -54,7 +54,7 @@ async fn visit(room: Arc<Room>, number: usize) {
     let is_silent = number % 10 == 9;
     let plan = Plan {
         is_silent,
-        ..Plan::publishing((number % 8 == 0).then(Publication::mic))
+        ..Plan::publishing(number.is_multiple_of(8).then(Publication::mic))
     };
     let client = room.enter(join, plan).await;
     if is_silent {

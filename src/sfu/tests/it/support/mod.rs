@@ -1,6 +1,6 @@
 //! A session with an owner that does what owners do: it takes events, and passes offers to clients and their answers back.
 
-pub mod relay;
+pub(crate) mod relay;
 
 use std::collections::HashMap;
 use std::ops::Deref;
@@ -13,21 +13,21 @@ use tokio::sync::{Notify, mpsc};
 use tokio::time::timeout;
 
 /// How long anything may take that is awaited.
-pub const DEADLINE: Duration = Duration::from_secs(20);
+pub(crate) const DEADLINE: Duration = Duration::from_secs(20);
 
-pub fn options() -> Options {
+pub(crate) fn options() -> Options {
     Options {
         bind: ([127, 0, 0, 1], 0).into(),
         ..Options::default()
     }
 }
 
-pub fn id(name: &str) -> PeerId {
+pub(crate) fn id(name: &str) -> PeerId {
     PeerId::new(name)
 }
 
 /// As video rooms are joined.
-pub fn joining(name: &str) -> Join {
+pub(crate) fn joining(name: &str) -> Join {
     Join {
         peer: id(name),
         media: Media::Video,
@@ -37,7 +37,7 @@ pub fn joining(name: &str) -> Join {
     }
 }
 
-pub fn channels() -> Vec<Channel> {
+pub(crate) fn channels() -> Vec<Channel> {
     vec![
         Channel {
             label: "events",
@@ -61,17 +61,17 @@ struct Shared {
 }
 
 /// A session and its owner.
-pub struct Room {
-    pub sfu: Sfu,
-    pub session: Session,
+pub(crate) struct Room {
+    pub(crate) sfu: Sfu,
+    pub(crate) session: Session,
     shared: Arc<Shared>,
 }
 
 /// A client that has joined.
-pub struct Client {
-    pub id: PeerId,
-    pub offer: String,
-    pub peer: Arc<Peer>,
+pub(crate) struct Client {
+    pub(crate) id: PeerId,
+    pub(crate) offer: String,
+    pub(crate) peer: Arc<Peer>,
 }
 
 impl Deref for Client {
@@ -83,15 +83,15 @@ impl Deref for Client {
 }
 
 impl Room {
-    pub fn new() -> Self {
+    pub(crate) fn new() -> Self {
         Self::with(&options())
     }
 
-    pub fn with(options: &Options) -> Self {
+    pub(crate) fn with(options: &Options) -> Self {
         Self::of(Sfu::start(options).unwrap())
     }
 
-    pub fn of(sfu: Sfu) -> Self {
+    pub(crate) fn of(sfu: Sfu) -> Self {
         let (session, mut events) = sfu.open();
         let shared = Arc::<Shared>::default();
         tokio::spawn({
@@ -110,18 +110,18 @@ impl Room {
     }
 
     /// A client that is in, connected, and answers offers.
-    pub async fn join(&self, name: &str, plan: Plan) -> Client {
+    pub(crate) async fn join(&self, name: &str, plan: Plan) -> Client {
         self.join_as(joining(name), plan).await
     }
 
-    pub async fn join_as(&self, join: Join, plan: Plan) -> Client {
+    pub(crate) async fn join_as(&self, join: Join, plan: Plan) -> Client {
         let client = self.enter(join, plan).await;
         client.connected().await.unwrap();
         client
     }
 
     /// A client that has answered its first offer.
-    pub async fn enter(&self, join: Join, plan: Plan) -> Client {
+    pub(crate) async fn enter(&self, join: Join, plan: Plan) -> Client {
         let (client, answer) = self.knock(join, plan).await;
         self.answering(&client);
         self.session.answer(&client.id, answer, None).await.unwrap();
@@ -129,7 +129,7 @@ impl Room {
     }
 
     /// A client whose answer is still to be given.
-    pub async fn knock(&self, join: Join, plan: Plan) -> (Client, String) {
+    pub(crate) async fn knock(&self, join: Join, plan: Plan) -> (Client, String) {
         let id = join.peer.clone();
         let offer = self.session.join(join).await.unwrap();
         let (peer, answer) = Peer::answer(&offer, plan).await.unwrap();
@@ -142,7 +142,7 @@ impl Room {
     }
 
     /// A client behind a relay that has answered its first offer; not connected yet.
-    pub async fn enter_over(&self, join: Join, plan: Plan, relay: &relay::Relay) -> Client {
+    pub(crate) async fn enter_over(&self, join: Join, plan: Plan, relay: &relay::Relay) -> Client {
         let id = join.peer.clone();
         let offer = relay.redirected(&self.session.join(join).await.unwrap());
         let (peer, answer) = Peer::answer(&offer, plan).await.unwrap();
@@ -155,7 +155,7 @@ impl Room {
         client
     }
 
-    pub async fn join_over(&self, join: Join, plan: Plan, relay: &relay::Relay) -> Client {
+    pub(crate) async fn join_over(&self, join: Join, plan: Plan, relay: &relay::Relay) -> Client {
         let client = self.enter_over(join, plan, relay).await;
         self.answering(&client);
         client.connected().await.unwrap();
@@ -163,7 +163,7 @@ impl Room {
     }
 
     /// From now on the client answers offers.
-    pub fn answering(&self, client: &Client) {
+    pub(crate) fn answering(&self, client: &Client) {
         let (offers, mut taken) = mpsc::unbounded_channel::<(String, u64)>();
         let (session, peer, id) = (
             self.session.clone(),
@@ -187,17 +187,17 @@ impl Room {
     }
 
     /// From now on offers to the client stay unanswered.
-    pub fn ignoring(&self, client: &Client) {
+    pub(crate) fn ignoring(&self, client: &Client) {
         self.shared.answering.lock().unwrap().remove(&client.id);
     }
 
     /// Waits for an event, past ones included; gives what `pick` makes of it.
-    pub async fn event<T>(&self, what: &str, pick: impl Fn(&Event) -> Option<T>) -> T {
+    pub(crate) async fn event<T>(&self, what: &str, pick: impl Fn(&Event) -> Option<T>) -> T {
         self.event_after(0, what, pick).await
     }
 
     /// Waits for an event behind the first `after` of them.
-    pub async fn event_after<T>(
+    pub(crate) async fn event_after<T>(
         &self,
         after: usize,
         what: &str,
@@ -232,11 +232,11 @@ impl Room {
     }
 
     /// How many events were told.
-    pub fn told(&self) -> usize {
+    pub(crate) fn told(&self) -> usize {
         self.shared.log.lock().unwrap().len()
     }
 
-    pub fn events<T>(&self, pick: impl Fn(&Event) -> Option<T>) -> Vec<T> {
+    pub(crate) fn events<T>(&self, pick: impl Fn(&Event) -> Option<T>) -> Vec<T> {
         self.shared
             .log
             .lock()
@@ -247,11 +247,11 @@ impl Room {
     }
 
     /// Waits until the session has taken all that was asked of it so far.
-    pub async fn synced(&self) {
+    pub(crate) async fn synced(&self) {
         self.session.tracks().await.unwrap();
     }
 
-    pub async fn left(&self, who: &PeerId) -> rotunda_sfu::Leave {
+    pub(crate) async fn left(&self, who: &PeerId) -> rotunda_sfu::Leave {
         self.event("a leave", |event| match event {
             Event::Left { peer, why } if peer == who => Some(*why),
             _ => None,
@@ -259,7 +259,11 @@ impl Room {
         .await
     }
 
-    pub async fn published(&self, who: &PeerId, source: rotunda_sfu::Source) -> rotunda_sfu::Track {
+    pub(crate) async fn published(
+        &self,
+        who: &PeerId,
+        source: rotunda_sfu::Source,
+    ) -> rotunda_sfu::Track {
         self.event("a track", |event| match event {
             Event::Published(track) if track.peer == *who && track.source == source => {
                 Some(track.clone())
@@ -269,7 +273,7 @@ impl Room {
         .await
     }
 
-    pub async fn offer_to(&self, after: usize, who: &PeerId) -> (String, u64) {
+    pub(crate) async fn offer_to(&self, after: usize, who: &PeerId) -> (String, u64) {
         self.event_after(after, "an offer", |event| match event {
             Event::Offer { peer, sdp, seq } if peer == who => Some((sdp.clone(), *seq)),
             _ => None,
@@ -291,7 +295,7 @@ impl Shared {
 }
 
 /// Waits until it is so.
-pub async fn until<F: Future<Output = bool>>(what: &str, mut is_so: impl FnMut() -> F) {
+pub(crate) async fn until<F: Future<Output = bool>>(what: &str, mut is_so: impl FnMut() -> F) {
     let wait = async {
         while !is_so().await {
             tokio::time::sleep(Duration::from_millis(10)).await;

@@ -10,13 +10,6 @@ use rand::{Rng as _, RngCore as _, SeedableRng as _};
 use tokio::net::UdpSocket;
 use tokio::task::JoinHandle;
 
-/// To the server, or to the client.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Way {
-    Up,
-    Down,
-}
-
 #[derive(Default)]
 struct State {
     client: Option<SocketAddr>,
@@ -25,9 +18,9 @@ struct State {
     mutation: Option<SmallRng>,
 }
 
-pub struct Relay {
+pub(crate) struct Relay {
     /// Where clients send to.
-    pub addr: SocketAddr,
+    pub(crate) addr: SocketAddr,
     server: SocketAddr,
     outside: Arc<UdpSocket>,
     state: Arc<Mutex<State>>,
@@ -37,7 +30,7 @@ pub struct Relay {
 const SEEN_MAX: usize = 5_000;
 
 impl Relay {
-    pub async fn start(server: SocketAddr) -> Self {
+    pub(crate) async fn start(server: SocketAddr) -> Self {
         let inside = Arc::new(UdpSocket::bind("127.0.0.1:0").await.unwrap());
         let outside = Arc::new(UdpSocket::bind("127.0.0.1:0").await.unwrap());
         let state = Arc::<Mutex<State>>::default();
@@ -75,7 +68,7 @@ impl Relay {
     }
 
     /// The offer with this address in place of the server's.
-    pub fn redirected(&self, offer: &str) -> String {
+    pub(crate) fn redirected(&self, offer: &str) -> String {
         offer.replace(
             &format!("127.0.0.1 {} typ host", self.server.port()),
             &format!("127.0.0.1 {} typ host", self.addr.port()),
@@ -83,14 +76,12 @@ impl Relay {
     }
 
     /// Each datagram of the client goes out so many times.
-    pub fn repeat(&self, way: Way, times: usize) {
-        assert_eq!(way, Way::Up);
+    pub(crate) fn repeat(&self, times: usize) {
         self.state.lock().unwrap().repeat_up = times;
     }
 
     /// All that the client has sent lately, once more, in another order.
-    pub async fn replay_all(&self, way: Way) {
-        assert_eq!(way, Way::Up);
+    pub(crate) async fn replay_all(&self) {
         let mut seen = self.state.lock().unwrap().seen_up.clone();
         seen.reverse();
         for (index, datagram) in seen.iter().enumerate() {
@@ -102,17 +93,17 @@ impl Relay {
     }
 
     /// From now on mutated copies go out before, after and in place of what the client sends.
-    pub fn mutate(&self, seed: u64) {
+    pub(crate) fn mutate(&self, seed: u64) {
         self.state.lock().unwrap().mutation = Some(SmallRng::seed_from_u64(seed));
     }
 
     /// A datagram of the client's address.
-    pub async fn send(&self, datagram: &[u8]) {
+    pub(crate) async fn send(&self, datagram: &[u8]) {
         let _ = self.outside.send_to(datagram, self.server).await;
     }
 
     /// Sends as fast as it can for a while, from the client's address: what looks like media and DTLS.
-    pub fn flood(&self, time: Duration) -> JoinHandle<()> {
+    pub(crate) fn flood(&self, time: Duration) -> JoinHandle<()> {
         let (outside, server) = (self.outside.clone(), self.server);
         tokio::task::spawn_blocking(move || {
             let began = Instant::now();
@@ -161,7 +152,7 @@ impl State {
 }
 
 /// A copy with a few faults: flipped bits, cut, doubled, swapped or random parts, extreme lengths.
-pub fn mutated(datagram: &[u8], rng: &mut SmallRng) -> Vec<u8> {
+pub(crate) fn mutated(datagram: &[u8], rng: &mut SmallRng) -> Vec<u8> {
     let mut data = datagram.to_vec();
     for _ in 0..rng.random_range(1..4) {
         if data.is_empty() {
