@@ -110,6 +110,7 @@ impl Client {
     }
 }
 
+#[expect(clippy::large_enum_variant, reason = "there are three of them at most")]
 pub(crate) enum Sfu {
     Ours(Ours),
     Janus(Janus),
