@@ -137,6 +137,7 @@ pub(crate) struct Server {
 }
 
 impl Server {
+    #[allow(dead_code, reason = "of the driver of rooms")]
     pub(crate) fn pid(&self) -> u32 {
         self.child.id()
     }

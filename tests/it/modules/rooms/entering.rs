@@ -25,7 +25,7 @@ async fn members_enter_and_a_free_public_room_makes_members() {
     let id = room(&ann, json!({"room_type": "data", "max_participants": 2})).await;
     enter(&bob, &id).await.expect(200);
     assert_eq!(state(&app, &id, &bob).await, pair("active", "participant"));
-    assert_eq!(present(&ann, &id).await, [bob.id.clone()]);
+    assert_eq!(present(&ann, &id).await, std::slice::from_ref(&bob.id));
     assert_eq!(
         enter(&carl, &id).await.expect(403)["error"],
         "Room is full."

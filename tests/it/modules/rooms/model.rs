@@ -175,9 +175,9 @@ async fn random_operations_do_what_the_model_does() {
     let mut users = vec![app.user("ann"), app.user("bob"), app.user("carl")];
     users.extend(crowd(&app, 2).await);
     let mut all = Vec::new();
-    for owner in 0..ROOMS_MADE {
-        let id = room(&users[owner], json!({"max_participants": 3})).await;
-        let own = row(&app, &id, &users[owner]).await.unwrap();
+    for (owner, user) in users.iter().enumerate().take(ROOMS_MADE) {
+        let id = room(user, json!({"max_participants": 3})).await;
+        let own = row(&app, &id, user).await.unwrap();
         let own = Row {
             id: own.id().to_owned(),
             status: "active",
