@@ -20,6 +20,11 @@
 //! | --- | --- |
 //! | `port` | the UDP port: starting, stopping, what all sessions share |
 //! | `session` | the handle of a session: what can be asked of it, and what it tells |
+//! | `task` | the session's task: peers, tracks and who is sent them, forwarding |
+//! | `peer` | one client's connection: sections, offers and answers, channels |
+//! | `interceptors` | what stands between the wire and a connection's tracks |
+//! | `media` | the pure parts: codecs, rewriting, layers, the estimate, speakers |
+//! | `net` | the UDP port itself: batches, and whose a datagram is |
 
 mod error;
 mod interceptors;

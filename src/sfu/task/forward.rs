@@ -1,6 +1,6 @@
 //! The way of a packet from its publisher to its subscribers, and what they say about it.
 //!
-//! Per packet nothing is looked up in the database of anything, nothing locked, and nothing waited for.
+//! Per packet nothing is locked, and nothing waited for.
 
 use std::sync::atomic::Ordering::Relaxed;
 use std::time::{Duration, Instant};
